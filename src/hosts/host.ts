@@ -1,0 +1,41 @@
+/** What differs between hosts, and nothing else: everything above this line is written against web standards. */
+export interface Host {
+  /** The name used in messages: "node", "browser", ... */
+  readonly name: string;
+  /** A compiled build of the kernels. */
+  kernels(build: KernelBuild): WebAssembly.Module;
+  /** Files, where the host has them. */
+  readonly files: FileSystem | undefined;
+}
+
+/** `simd` runs wherever WebAssembly SIMD does; `relaxed` needs the relaxed SIMD proposal (fused multiply-add). */
+export type KernelBuild = 'simd' | 'relaxed';
+
+/** Bytes that can be read at any place: a file, a blob, an array. */
+export interface RandomAccess {
+  /** For messages: a path or URL. */
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+  /** Exactly `length` bytes from `offset` on. The array may be reused by the next call. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** Takes bytes one piece after another; nothing is visible under the final name before `commit`. */
+export interface AtomicWriter {
+  write(bytes: Uint8Array): Promise<void>;
+  /** Flushes and renames into place. */
+  commit(): Promise<void>;
+  /** Removes what was written. */
+  abort(): Promise<void>;
+}
+
+export interface FileSystem {
+  kind(path: string): Promise<'file' | 'folder' | 'none'>;
+  /** Throws NotFoundError when there is no such file. */
+  open(path: string): Promise<RandomAccess>;
+  /** Creates the folder of `path` where it is missing. */
+  create(path: string): Promise<AtomicWriter>;
+  join(...parts: string[]): string;
+}

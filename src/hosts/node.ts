@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { HostError, NotFoundError } from '../errors.ts';
+import type { AtomicWriter, FileSystem, Host, KernelBuild, RandomAccess } from './host.ts';
+
+const modules = new Map<KernelBuild, WebAssembly.Module>();
+
+function kernels(build: KernelBuild): WebAssembly.Module {
+  let module = modules.get(build);
+  if (!module) {
+    const url = new URL(`../../dist/kernels/${build}.wasm`, import.meta.url); // the same place from src/ and from dist/
+    module = new WebAssembly.Module(readFileSync(url));
+    modules.set(build, module);
+  }
+  return module;
+}
+
+class NodeFile implements RandomAccess {
+  readonly name: string;
+  readonly size: number;
+  #handle: FileHandle;
+  #buffer = new Uint8Array(0);
+
+  constructor(name: string, size: number, handle: FileHandle) {
+    this.name = name;
+    this.size = size;
+    this.#handle = handle;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await this.#handle.read(this.#buffer, done, length - done, offset + done);
+      if (bytesRead === 0) {
+        throw new HostError(`${this.name}: expected ${length} bytes at ${offset}, found ${done}: the file became shorter while it was read`);
+      }
+      done += bytesRead;
+    }
+    return this.#buffer.subarray(0, length);
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+class NodeWriter implements AtomicWriter {
+  #path: string;
+  #temporary: string;
+  #handle: FileHandle;
+
+  constructor(path: string, temporary: string, handle: FileHandle) {
+    this.#path = path;
+    this.#temporary = temporary;
+    this.#handle = handle;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#handle.writeFile(bytes);
+  }
+
+  async commit(): Promise<void> {
+    await this.#handle.sync();
+    await this.#handle.close();
+    await rename(this.#temporary, this.#path);
+  }
+
+  async abort(): Promise<void> {
+    await this.#handle.close().catch(() => {});
+    await rm(this.#temporary, { force: true });
+  }
+}
+
+const files: FileSystem = {
+  async kind(path) {
+    const found = await stat(path).catch(() => undefined);
+    return found?.isDirectory() ? 'folder' : found ? 'file' : 'none';
+  },
+  async open(path) {
+    const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+      throw new NotFoundError(`${path}: expected a readable file, found ${cause.code === 'ENOENT' ? 'none' : cause.message}`, { cause });
+    });
+    return new NodeFile(path, (await handle.stat()).size, handle);
+  },
+  async create(path) {
+    await mkdir(dirname(path), { recursive: true });
+    const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
+    return new NodeWriter(path, temporary, await open(temporary, 'wx'));
+  },
+  join,
+};
+
+export const host: Host = { name: 'node', kernels, files };

@@ -1,0 +1,153 @@
+import { instantiateSync } from '@assemblyscript/loader';
+import { host } from '#host';
+import { ArgumentError, DisposedError, HostError } from '../errors.ts';
+import type { KernelBuild } from '../hosts/host.ts';
+import { hasRelaxedSimd, hasSimd } from './features.ts';
+import type { KernelName, Kernels } from './kernels.ts';
+import { type Address, Memory } from './memory.ts';
+
+export interface EngineOptions {
+  /** Which build of the kernels: `auto` takes relaxed SIMD where the host has it. Default `auto`. */
+  build?: KernelBuild | 'auto';
+  /** Bytes the engine's memory may take; at most and by default 4 GiB. */
+  memoryLimit?: number;
+}
+
+type Step = () => void;
+
+/** Kernel calls and copies in the order in which they were made, to be made again on the same places. */
+export interface Recording<T> {
+  /** What the recorded function returned. */
+  readonly result: T;
+  replay(): void;
+  /** Gives back the memory on which the recording works. */
+  dispose(): void;
+}
+
+/**
+ * One memory and the kernels that work on it. Each model has an engine of its own, so that disposing of the model gives back all its memory.
+ * The engine knows addresses and sizes; shapes are the tensors' business.
+ */
+export class Engine {
+  /** The build of the kernels in use. */
+  readonly build: KernelBuild;
+  readonly #memory: Memory;
+  #kernels: Kernels | undefined;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #steps: Step[] | undefined;
+
+  /**
+   * @throws {HostError} on a host without WebAssembly SIMD, or without relaxed SIMD where `build: 'relaxed'` is asked for.
+   * @throws {ArgumentError} on an unknown build.
+   */
+  constructor({ build = 'auto', memoryLimit }: EngineOptions = {}) {
+    this.build = chooseBuild(build);
+    this.#memory = new Memory(memoryLimit);
+    const { exports } = instantiateSync<Record<string, unknown>>(host.kernels(this.build), { env: { memory: this.#memory.wasm } });
+    this.#kernels = exports as unknown as Kernels;
+    this.#bytes = new Uint8Array(this.#memory.wasm.buffer as ArrayBuffer);
+  }
+
+  /** Bytes taken from the host; never shrinks before {@link dispose}. */
+  get reserved(): number {
+    return this.#memory.reserved;
+  }
+
+  allocate(bytes: number): Address {
+    return this.#memory.allocate(bytes);
+  }
+
+  free(address: Address, bytes: number): void {
+    this.#memory.free(address, bytes);
+  }
+
+  /** Runs `body`; what it allocates is released when it returns, except while recording. */
+  scope<T>(body: () => T): T {
+    return this.#memory.scope(body);
+  }
+
+  /** Calls one kernel. */
+  call<K extends KernelName>(name: K, ...args: Parameters<Kernels[K]>): void {
+    const kernels = this.#kernels;
+    if (!kernels) throw new DisposedError('engine: used after dispose()');
+    const kernel = kernels[name] as (...args: number[]) => void;
+    if (this.#steps) this.#steps.push(() => kernel(...(args as number[])));
+    else kernel(...(args as number[]));
+  }
+
+  /** The memory as bytes, from `address` on; stale after the next allocation. */
+  view(address: Address, length: number): Uint8Array<ArrayBuffer> {
+    if (!this.#kernels) throw new DisposedError('engine: used after dispose()');
+    if (this.#bytes.buffer !== this.#memory.wasm.buffer) this.#bytes = new Uint8Array(this.#memory.wasm.buffer as ArrayBuffer);
+    return this.#bytes.subarray(address, address + length);
+  }
+
+  /** Copies bytes into engine memory. */
+  write(address: Address, source: ArrayBufferView): void {
+    const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+    if (this.#steps) {
+      const kept = bytes.slice();
+      this.#steps.push(() => this.view(address, kept.length).set(kept));
+    } else this.view(address, bytes.length).set(bytes);
+  }
+
+  /** Copies bytes from one place to another. */
+  copy(to: Address, from: Address, length: number): void {
+    const step = (): void => {
+      this.view(to, length).set(this.view(from, length));
+    };
+    if (this.#steps) this.#steps.push(step);
+    else step();
+  }
+
+  /** Copies bytes out of engine memory into `target`; while recording, at each replay. */
+  read(address: Address, target: ArrayBufferView): void {
+    const step = (): void => {
+      new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(this.view(address, target.byteLength));
+    };
+    if (this.#steps) this.#steps.push(step);
+    else step();
+  }
+
+  /** Runs `body` without executing its kernels: they are written down, with the memory they need set aside, to be replayed at will. */
+  record<T>(body: () => T): Recording<T> {
+    if (this.#steps) throw new ArgumentError('engine: a recording cannot be made inside another');
+    const steps: Step[] = [];
+    this.#steps = steps;
+    try {
+      const { result, block } = this.#memory.keep(body);
+      return {
+        result,
+        replay: () => {
+          for (const step of steps) step();
+        },
+        dispose: () => this.#memory.free(block.address, block.bytes),
+      };
+    } finally {
+      this.#steps = undefined;
+    }
+  }
+
+  /** Gives back all memory. Everything on this engine is unusable from then on. */
+  dispose(): void {
+    this.#kernels = undefined;
+    this.#memory.dispose();
+    this.#bytes = new Uint8Array(0);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function chooseBuild(build: KernelBuild | 'auto'): KernelBuild {
+  if (build !== 'auto' && build !== 'simd' && build !== 'relaxed') {
+    throw new ArgumentError(`build: expected "auto", "simd" or "relaxed", found ${JSON.stringify(build)}`);
+  }
+  if (!hasSimd()) throw new HostError(`${host.name}: expected a host with WebAssembly SIMD, found none: use a newer version`);
+  if (build === 'relaxed' && !hasRelaxedSimd()) {
+    throw new HostError(`${host.name}: build "relaxed" needs relaxed SIMD, which this host does not have: use build "auto" or "simd"`);
+  }
+  if (build !== 'auto') return build;
+  return hasRelaxedSimd() ? 'relaxed' : 'simd';
+}

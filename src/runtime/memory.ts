@@ -1,0 +1,115 @@
+import { MemoryError } from '../errors.ts';
+
+/** A place in engine memory: a byte offset. 0 is no place. */
+export type Address = number;
+
+const PAGE = 65536;
+const ALIGNMENT = 64; // a cache line: packed panels and rows start on one
+const WASM32_LIMIT = 65536 * PAGE;
+
+const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/**
+ * The linear memory of one engine, given out as a stack. What is allocated outside any scope lives until it is freed (weights, traces);
+ * what is allocated inside a scope (activations) is gone when the scope ends. The second run of a shape takes exactly the places of the first,
+ * so memory does not grow from then on.
+ */
+export class Memory {
+  wasm: WebAssembly.Memory;
+  #limit: number;
+  #top = ALIGNMENT * 16; // the first KiB is left to the kernels' build
+  #holes: { start: Address; end: Address }[] = [];
+  #depth = 0;
+  #highest = 0;
+
+  constructor(limit: number = WASM32_LIMIT) {
+    this.#limit = Math.min(limit, WASM32_LIMIT);
+    this.wasm = new WebAssembly.Memory({ initial: 1 });
+  }
+
+  /** Bytes up to the highest place in use. */
+  get used(): number {
+    return this.#top;
+  }
+
+  /** Bytes taken from the host. */
+  get reserved(): number {
+    return this.wasm.buffer.byteLength;
+  }
+
+  allocate(bytes: number): Address {
+    const size = align(bytes);
+    if (this.#depth === 0) {
+      const hole = this.#holes.find((h) => h.end - h.start >= size);
+      if (hole) {
+        const address = hole.start;
+        hole.start += size;
+        if (hole.start === hole.end) this.#holes.splice(this.#holes.indexOf(hole), 1);
+        return address;
+      }
+    }
+    const address = this.#top;
+    this.#reserve(address + size);
+    this.#top = address + size;
+    this.#highest = Math.max(this.#highest, this.#top);
+    return address;
+  }
+
+  /** Gives back a block that was allocated outside any scope. */
+  free(address: Address, bytes: number): void {
+    this.#holes.push({ start: address, end: address + align(bytes) });
+    this.#holes.sort((a, b) => a.start - b.start);
+    const merged: typeof this.#holes = [];
+    for (const hole of this.#holes) {
+      const last = merged.at(-1);
+      if (last?.end === hole.start) last.end = hole.end;
+      else merged.push(hole);
+    }
+    const last = merged.at(-1);
+    if (last?.end === this.#top && this.#depth === 0) this.#top = merged.pop()?.start ?? this.#top;
+    this.#holes = merged;
+  }
+
+  /** Runs `body`; what it allocates is released when it returns. */
+  scope<T>(body: () => T): T {
+    const top = this.#top;
+    this.#depth += 1;
+    try {
+      return body();
+    } finally {
+      this.#depth -= 1;
+      this.#top = top;
+    }
+  }
+
+  /** Like {@link scope}, but everything that `body` ever allocated stays, as one block. */
+  keep<T>(body: () => T): { result: T; block: { address: Address; bytes: number } } {
+    const address = this.#top;
+    this.#highest = address;
+    const result = this.scope(body);
+    this.#top = this.#highest;
+    return { result, block: { address, bytes: this.#highest - address } };
+  }
+
+  dispose(): void {
+    this.wasm = new WebAssembly.Memory({ initial: 0 });
+  }
+
+  #reserve(end: number): void {
+    if (end <= this.wasm.buffer.byteLength) return;
+    if (end > this.#limit) {
+      throw new MemoryError(
+        `engine memory: expected at most ${mebibytes(this.#limit)} MiB, needs ${mebibytes(end)} MiB: use a smaller image or batch, or raise memoryLimit`,
+      );
+    }
+    try {
+      this.wasm.grow(Math.ceil((end - this.wasm.buffer.byteLength) / PAGE));
+    } catch (cause) {
+      throw new MemoryError(`engine memory: the host refused to grow it to ${mebibytes(end)} MiB`, { cause });
+    }
+  }
+}
+
+function mebibytes(bytes: number): number {
+  return Math.ceil(bytes / 2 ** 20);
+}
