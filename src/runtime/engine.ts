@@ -1,9 +1,8 @@
-import { instantiateSync } from '@assemblyscript/loader';
 import { host } from '#host';
 import { ArgumentError, DisposedError, HostError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { hasRelaxedSimd, hasSimd } from './features.ts';
-import type { KernelName, Kernels } from './kernels.ts';
+import { instantiate, type KernelName, type Kernels } from './kernels.ts';
 import { type Address, Memory } from './memory.ts';
 
 export interface EngineOptions {
@@ -43,8 +42,7 @@ export class Engine {
   constructor({ build = 'auto', memoryLimit }: EngineOptions = {}) {
     this.build = chooseBuild(build);
     this.#memory = new Memory(memoryLimit);
-    const { exports } = instantiateSync<Record<string, unknown>>(host.kernels(this.build), { env: { memory: this.#memory.wasm } });
-    this.#kernels = exports as unknown as Kernels;
+    this.#kernels = instantiate(host.kernels(this.build), this.#memory.wasm);
     this.#bytes = new Uint8Array(this.#memory.wasm.buffer as ArrayBuffer);
   }
 
@@ -61,9 +59,24 @@ export class Engine {
     this.#memory.free(address, bytes);
   }
 
-  /** Runs `body`; what it allocates is released when it returns, except while recording. */
+  /** Runs `body`; what it allocates is released when it returns. */
   scope<T>(body: () => T): T {
-    return this.#memory.scope(body);
+    const mark = this.#memory.enter();
+    try {
+      return body();
+    } finally {
+      this.#memory.leave(mark);
+    }
+  }
+
+  /** The same for a `body` that takes its time. One at a time: scopes end in the order opposite to that in which they began. */
+  async scopeAsync<T>(body: () => Promise<T>): Promise<T> {
+    const mark = this.#memory.enter();
+    try {
+      return await body();
+    } finally {
+      this.#memory.leave(mark);
+    }
   }
 
   /** Calls one kernel. */
@@ -110,18 +123,20 @@ export class Engine {
   }
 
   /** Runs `body` without executing its kernels: they are written down, with the memory they need set aside, to be replayed at will. */
-  record<T>(body: () => T): Recording<T> {
+  async record<T>(body: () => Promise<T>): Promise<Recording<T>> {
     if (this.#steps) throw new ArgumentError('engine: a recording cannot be made inside another');
     const steps: Step[] = [];
+    const start = this.#memory.used;
     this.#steps = steps;
     try {
-      const { result, block } = this.#memory.keep(body);
+      const result = await this.scopeAsync(body);
+      const end = this.#memory.keep();
       return {
         result,
         replay: () => {
           for (const step of steps) step();
         },
-        dispose: () => this.#memory.free(block.address, block.bytes),
+        dispose: () => this.#memory.free(start, end - start),
       };
     } finally {
       this.#steps = undefined;

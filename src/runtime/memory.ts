@@ -7,6 +7,11 @@ const PAGE = 65536;
 const ALIGNMENT = 64; // a cache line: packed panels and rows start on one
 const WASM32_LIMIT = 65536 * PAGE;
 
+interface Hole {
+  start: Address;
+  end: Address;
+}
+
 const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /**
@@ -17,8 +22,8 @@ const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMEN
 export class Memory {
   wasm: WebAssembly.Memory;
   #limit: number;
-  #top = ALIGNMENT * 16; // the first KiB is left to the kernels' build
-  #holes: { start: Address; end: Address }[] = [];
+  #top = 4096; // what is below belongs to the kernels: address 0 and their constants
+  #holes: Hole[] = [];
   #depth = 0;
   #highest = 0;
 
@@ -59,36 +64,37 @@ export class Memory {
   free(address: Address, bytes: number): void {
     this.#holes.push({ start: address, end: address + align(bytes) });
     this.#holes.sort((a, b) => a.start - b.start);
-    const merged: typeof this.#holes = [];
+    const merged: Hole[] = [];
     for (const hole of this.#holes) {
       const last = merged.at(-1);
-      if (last?.end === hole.start) last.end = hole.end;
+      if (last && last.end === hole.start) last.end = hole.end;
       else merged.push(hole);
     }
     const last = merged.at(-1);
-    if (last?.end === this.#top && this.#depth === 0) this.#top = merged.pop()?.start ?? this.#top;
+    if (last && last.end === this.#top && this.#depth === 0) {
+      this.#top = last.start;
+      merged.pop();
+    }
     this.#holes = merged;
   }
 
-  /** Runs `body`; what it allocates is released when it returns. */
-  scope<T>(body: () => T): T {
-    const top = this.#top;
+  /** Begins a scope; to be ended by {@link leave} with what it returns. Scopes nest. */
+  enter(): Address {
     this.#depth += 1;
-    try {
-      return body();
-    } finally {
-      this.#depth -= 1;
-      this.#top = top;
-    }
+    if (this.#depth === 1) this.#highest = this.#top;
+    return this.#top;
   }
 
-  /** Like {@link scope}, but everything that `body` ever allocated stays, as one block. */
-  keep<T>(body: () => T): { result: T; block: { address: Address; bytes: number } } {
-    const address = this.#top;
-    this.#highest = address;
-    const result = this.scope(body);
-    this.#top = this.#highest;
-    return { result, block: { address, bytes: this.#highest - address } };
+  /** Ends a scope: what was allocated in it is released. */
+  leave(mark: Address): void {
+    this.#depth -= 1;
+    this.#top = mark;
+  }
+
+  /** Keeps, as a block to be freed, everything that was ever allocated in the outermost scope that ended last. Returns its end. */
+  keep(): Address {
+    this.#top = Math.max(this.#top, this.#highest);
+    return this.#top;
   }
 
   dispose(): void {

@@ -41,8 +41,8 @@ function numberToBfloat16(x: number): number {
 }
 
 /** Elements of any dtype as float32. */
-export function toFloat32(dtype: DType, data: TensorData): Float32Array {
-  if (dtype === 'float32') return data as Float32Array;
+export function toFloat32(dtype: DType, data: TensorData): Float32Array<ArrayBuffer> {
+  if (dtype === 'float32') return data as Float32Array<ArrayBuffer>;
   if (dtype === 'float16') return Float32Array.from(data as Uint16Array, float16ToNumber);
   if (dtype === 'bfloat16') {
     const words = Uint32Array.from(data as Uint16Array, (half) => half << 16);
@@ -52,7 +52,7 @@ export function toFloat32(dtype: DType, data: TensorData): Float32Array {
 }
 
 /** float32 elements as another dtype. */
-export function fromFloat32(dtype: DType, data: Float32Array): TensorData {
+export function fromFloat32(dtype: DType, data: Float32Array<ArrayBuffer>): TensorData {
   switch (dtype) {
     case 'float32':
       return data;

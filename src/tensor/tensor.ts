@@ -43,7 +43,7 @@ export class Tensor<T extends DType = DType> {
     if (array.length !== this.size) {
       throw new ShapeError(`dims [${dims}]: expected ${this.size} elements, found ${array.length}`);
     }
-    this.#storage = array;
+    this.#storage = array as DataOf<T>;
   }
 
   /** The name transformers.js gives to {@link dtype}. */
@@ -151,5 +151,6 @@ function arrayOf<T extends DType>(dtype: T, values: readonly unknown[]): TensorD
   if (dtype === 'int64') return BigInt64Array.from(values as number[], BigInt);
   if (values.some((v) => typeof v === 'bigint')) throw new ArgumentError(`data: expected numbers for dtype ${dtype}, found bigint`);
   if (dtype === 'float16' || dtype === 'bfloat16') return fromFloat32(dtype, Float32Array.from(values as number[]));
-  return DTYPES[dtype].from(values as number[]) as TensorData;
+  const Data = DTYPES[dtype] as { from(values: ArrayLike<number>): TensorData };
+  return Data.from(values as number[]);
 }

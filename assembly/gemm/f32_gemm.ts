@@ -1,0 +1,41 @@
+/**
+ * f32_gemm(m, n, k, a, lda, w, c, ldc, activation):   c (m, n) = activation(a (m, k) . w (k, n) + bias)
+ * f32_gemm_add(m, n, k, a, lda, w, c, ldc, scale):    c (m, n) += scale (n) * (a . w + bias), layer scale and residual in one
+ *
+ * a and c are row-major with rows lda and ldc elements apart; w and its bias are packed (pack.ts).
+ *
+ * Each element is summed over k in ascending order starting at the bias, in float32, whatever the tile it falls into: a row's result does not depend on
+ * the other rows, so that batches and threads may cut the rows, and the panels, as they like.
+ */
+import { Activation, f32_activation } from '../activation/f32_activation';
+import { f32_tile } from './f32_tile';
+
+/** Bytes of `a` that one pass over the panels touches: half of a common second-level cache. */
+const BLOCK_BYTES: i32 = 1 << 18;
+
+export function f32_gemm(m: i32, n: i32, k: i32, a: usize, lda: i32, w: usize, c: usize, ldc: i32, activation: Activation): void {
+  gemm(m, n, k, a, lda, w, c, ldc, activation, 0);
+}
+
+export function f32_gemm_add(m: i32, n: i32, k: i32, a: usize, lda: i32, w: usize, c: usize, ldc: i32, scale: usize): void {
+  gemm(m, n, k, a, lda, w, c, ldc, Activation.None, scale);
+}
+
+function gemm(m: i32, n: i32, k: i32, a: usize, lda: i32, w: usize, c: usize, ldc: i32, activation: Activation, scale: usize): void {
+  const block = max(12, BLOCK_BYTES / (max(1, k) << 2) / 12 * 12); // a multiple of the tile rows of both builds
+  const panel = (<usize>k + 1) << 5;
+  for (let i = 0; i < m; i += block) {
+    const rows = min(block, m - i);
+    const ci = c + ((<usize>i * <usize>ldc) << 2);
+    for (let j = 0, p = w; j < n; j += 8, p += panel) {
+      f32_tile(rows, min(8, n - j), k, a + ((<usize>i * <usize>lda) << 2), lda, p, ci + (<usize>j << 2), ldc, scale ? scale + (<usize>j << 2) : 0);
+    }
+    if (activation != Activation.None) {
+      // the block is still in cache
+      for (let row = 0; row < rows; row++) {
+        const r = ci + ((<usize>row * <usize>ldc) << 2);
+        f32_activation(n, activation, r, r);
+      }
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { ArgumentError, CheckpointError, NotFoundError } from '../errors.ts';
+import { Checkpoint, type Entry } from './checkpoint.ts';
+import { describe, isJsonObject } from './json.ts';
+import { jsonFile, type OutputFile, writeFiles } from './output.ts';
+import { bytesOfTensor, checkTensors, type NamedTensor, openSafetensors, writeSafetensors } from './safetensors.ts';
+import { fileSystem, type ModelSource, openSource, readJson, type Source } from './source.ts';
+
+const SINGLE = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json';
+const MAX_SHARDS = 1000;
+
+/**
+ * The tensors of a model: of model.safetensors, or of the shards that model.safetensors.index.json lists, as one.
+ * @throws {NotFoundError} when there are neither, or a shard is missing
+ * @throws {CheckpointError} when a file is damaged, or a shard lacks what the index says
+ */
+export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
+  const files = await openSource(source);
+  if (await files.has(SINGLE)) return openSafetensors(await files.open(SINGLE));
+  if (await files.has(INDEX)) return openShards(files);
+  throw new NotFoundError(`${files.name}: expected ${SINGLE} or ${INDEX}, found neither`);
+}
+
+export interface SaveOptions {
+  /** Bytes a file may have, as a number or like "5GB" or "200MiB"; a larger tensor has a file of its own. Default "5GB". */
+  max_shard_size?: number | string;
+  /** Default { format: "pt" }, without which transformers refuses the file. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes model.safetensors into a folder or, where that would be larger than `max_shard_size`, shards and their index as transformers names them.
+ * @throws {ArgumentError} on another size, on names given twice, and for shards in a folder with a model.safetensors, which would be read in their place
+ */
+export async function saveCheckpoint(
+  folder: string,
+  tensors: Iterable<NamedTensor>,
+  { max_shard_size = '5GB', metadata = { format: 'pt' } }: SaveOptions = {},
+): Promise<void> {
+  const system = fileSystem();
+  const all = [...tensors];
+  checkTensors(all);
+  const shards = split(all, parseSize(max_shard_size));
+  const single = system.join(folder, SINGLE);
+  const file = (path: string, shard: readonly NamedTensor[]): OutputFile => ({
+    path,
+    write: (writer) => writeSafetensors(writer, shard, metadata),
+  });
+  if (shards.length === 1) return writeFiles([file(single, all)]);
+
+  if ((await system.kind(single)) !== 'none') {
+    throw new ArgumentError(
+      `${single}: expected none beside shards, found one, which would be read in their place: remove it or save elsewhere`,
+    );
+  }
+  const named = shards.map((shard, i) => ({ name: shardName(i + 1, shards.length), shard }));
+  const index = {
+    metadata: { total_size: all.reduce((sum, tensor) => sum + bytesOfTensor(tensor), 0) },
+    weight_map: Object.fromEntries(named.flatMap(({ name, shard }) => shard.map((tensor) => [tensor.name, name]))),
+  };
+  await writeFiles([
+    ...named.map(({ name, shard }) => file(system.join(folder, name), shard)),
+    jsonFile(system.join(folder, INDEX), index), // last: without it the shards are no model
+  ]);
+}
+
+async function openShards(source: Source): Promise<Checkpoint> {
+  const where = `${source.name}: ${INDEX}`;
+  const index = await readJson(source, INDEX);
+  const map = isJsonObject(index) ? index.weight_map : undefined;
+  if (!isJsonObject(map)) throw new CheckpointError(`${where}: expected an object with weight_map, found ${describe(index)}`);
+  const names = new Set(Object.values(map).map((name) => checkShardName(where, name)));
+  if (names.size > MAX_SHARDS) throw new CheckpointError(`${where}: expected at most ${MAX_SHARDS} shards, found ${names.size}`);
+
+  const shards = new Map<string, Checkpoint>();
+  try {
+    for (const name of names) {
+      if (!(await source.has(name))) throw new NotFoundError(`${where}: expected the shard ${name} beside it, found none: download it too`);
+      shards.set(name, await openSafetensors(await source.open(name)));
+    }
+    return merge(source.name, map as Record<string, string>, shards);
+  } catch (error) {
+    for (const shard of shards.values()) await shard.close();
+    throw error;
+  }
+}
+
+/** The tensors that the index lists, in its order. */
+function merge(name: string, map: Readonly<Record<string, string>>, shards: ReadonlyMap<string, Checkpoint>): Checkpoint {
+  const entries = new Map<string, Entry>();
+  for (const [tensor, file] of Object.entries(map)) {
+    const entry = shards.get(file)?.entries.get(tensor);
+    if (!entry) {
+      throw new CheckpointError(`${name}: ${file}: expected the tensor ${describe(tensor)}, as ${INDEX} says, found none of that name`);
+    }
+    entries.set(tensor, entry);
+  }
+  const all = [...shards.values()];
+  return new Checkpoint({
+    name,
+    entries,
+    metadata: new Map(all.flatMap((shard) => [...shard.metadata])),
+    files: all.flatMap((shard) => shard.files),
+  });
+}
+
+/** A relative path that stays inside the folder, on every host. */
+function checkShardName(where: string, name: unknown): string {
+  const inside =
+    typeof name === 'string' && !/[\\:]/.test(name) && name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  if (!inside) throw new CheckpointError(`${where}: expected the names of shards inside the folder, found ${describe(name)}`);
+  return name;
+}
+
+/** The tensors in their order, each in the last shard while that has room. */
+function split(tensors: readonly NamedTensor[], limit: number): NamedTensor[][] {
+  const shards: NamedTensor[][] = [[]];
+  let size = 0;
+  for (const tensor of tensors) {
+    const bytes = bytesOfTensor(tensor);
+    if (size > 0 && size + bytes > limit) {
+      shards.push([]);
+      size = 0;
+    }
+    shards.at(-1)?.push(tensor);
+    size += bytes;
+  }
+  return shards;
+}
+
+function shardName(number: number, count: number): string {
+  const digits = (n: number): string => String(n).padStart(5, '0');
+  return `model-${digits(number)}-of-${digits(count)}.safetensors`;
+}
+
+/** "5GB" is 5 * 10^9 bytes and "5GiB" 5 * 2^30, as in transformers. */
+function parseSize(size: number | string): number {
+  const [, amount, unit = '', binary] = /^(\d+(?:\.\d+)?) ?([KMG])(i?)B$/i.exec(String(size)) ?? [];
+  const power = 'KMG'.indexOf(unit.toUpperCase()) + 1;
+  const bytes = typeof size === 'number' ? size : Number(amount) * (binary ? 1024 : 1000) ** power;
+  if (!(bytes >= 1)) {
+    throw new ArgumentError(`max_shard_size: expected a number of bytes, or text like "5GB" or "200MiB", found ${describe(size)}`);
+  }
+  return bytes;
+}

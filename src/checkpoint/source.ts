@@ -1,0 +1,143 @@
+import { host } from '#host';
+import { ArgumentError, ConfigError, HostError, NotFoundError } from '../errors.ts';
+import type { FileSystem, RandomAccess } from '../hosts/host.ts';
+import { describe, isJsonObject, parseJson } from './json.ts';
+
+const MAX_JSON = 64 * 2 ** 20;
+
+export type FileContent = Uint8Array | ArrayBuffer | Blob;
+
+/** Where a model comes from: the path or file: URL of its folder, or its files by name. */
+export type ModelSource = string | URL | Readonly<Record<string, FileContent>> | ReadonlyMap<string, FileContent>;
+
+/** The files of one model. */
+export interface Source {
+  /** For messages: a path, or what stands for one. */
+  readonly name: string;
+  has(file: string): Promise<boolean>;
+  /** @throws {NotFoundError} naming the source and the file */
+  open(file: string): Promise<RandomAccess>;
+}
+
+/**
+ * @throws {NotFoundError} when the folder is not there
+ * @throws {HostError} for a folder on a host without files
+ * @throws {ArgumentError} for anything that is no source
+ */
+export async function openSource(source: ModelSource): Promise<Source> {
+  if (source instanceof URL) return openFolder(pathOf(source));
+  if (typeof source === 'string') return openFolder(source);
+  if (source instanceof Map) return new GivenFiles(source);
+  if (isJsonObject(source)) return new GivenFiles(new Map(Object.entries(source)));
+  throw new ArgumentError(`source: expected the path or file: URL of a folder, or an object of files by name, found ${describe(source)}`);
+}
+
+/**
+ * The value in a JSON file of at most 64 MiB.
+ * @throws {NotFoundError} when there is no such file
+ * @throws {ConfigError} naming file, line and column when it is no JSON
+ */
+export async function readJson(source: Source, file: string): Promise<unknown> {
+  const handle = await source.open(file);
+  try {
+    if (handle.size > MAX_JSON) {
+      throw new ConfigError(`${handle.name}: expected JSON of at most ${MAX_JSON} bytes, found ${handle.size} bytes`);
+    }
+    return parseJson(await handle.read(0, handle.size), (problem) => new ConfigError(`${handle.name}: ${problem}`));
+  } finally {
+    await handle.close();
+  }
+}
+
+/** @throws {HostError} on a host without files */
+export function fileSystem(): FileSystem {
+  if (!host.files) throw new HostError(`${host.name}: expected a host with files, found none: pass the model's files by name`);
+  return host.files;
+}
+
+async function openFolder(path: string): Promise<Source> {
+  const files = fileSystem();
+  const kind = await files.kind(path);
+  if (kind !== 'folder') {
+    const found = kind === 'file' ? 'a file' : 'no such folder';
+    throw new NotFoundError(`${path}: expected a folder with config.json and model.safetensors, found ${found}${advice(path)}`);
+  }
+  return new Folder(path, files);
+}
+
+/** What to do about a name of the form that models have on the Hugging Face hub. */
+function advice(path: string): string {
+  if (!/^[\w-][\w.-]*\/[\w.-]+$/.test(path)) return '';
+  return `: to use the model of that name, download its files from https://huggingface.co/${path}/tree/main into a folder, and give its path`;
+}
+
+function pathOf(url: URL): string {
+  if (url.protocol !== 'file:') throw new ArgumentError(`source: expected a file: URL, found ${url}`);
+  return decodeURIComponent(url.pathname).replace(/^\/(?=[A-Za-z]:)/, ''); // file:///C:/models
+}
+
+class Folder implements Source {
+  readonly name: string;
+  readonly #files: FileSystem;
+
+  constructor(path: string, files: FileSystem) {
+    this.name = path;
+    this.#files = files;
+  }
+
+  async has(file: string): Promise<boolean> {
+    return (await this.#files.kind(this.#files.join(this.name, file))) === 'file';
+  }
+
+  async open(file: string): Promise<RandomAccess> {
+    if (!(await this.has(file))) throw new NotFoundError(`${this.name}: expected a folder with ${file}, found no such file in it`);
+    return this.#files.open(this.#files.join(this.name, file));
+  }
+}
+
+class GivenFiles implements Source {
+  readonly name = 'the files given';
+  readonly #files: ReadonlyMap<string, FileContent>;
+
+  constructor(files: ReadonlyMap<string, FileContent>) {
+    for (const [file, content] of files) {
+      if (!(content instanceof Uint8Array || content instanceof ArrayBuffer || content instanceof Blob)) {
+        throw new ArgumentError(`source: file ${describe(file)}: expected Uint8Array, ArrayBuffer or Blob, found ${describe(content)}`);
+      }
+    }
+    this.#files = files;
+  }
+
+  async has(file: string): Promise<boolean> {
+    return this.#files.has(file);
+  }
+
+  async open(file: string): Promise<RandomAccess> {
+    const content = this.#files.get(file);
+    if (!content) throw new NotFoundError(`${this.name}: expected ${file} among them, found ${describe([...this.#files.keys()])}`);
+    return new GivenFile(file, content);
+  }
+}
+
+class GivenFile implements RandomAccess {
+  readonly name: string;
+  readonly size: number;
+  readonly #content: Uint8Array | Blob;
+
+  constructor(name: string, content: FileContent) {
+    this.name = name;
+    this.#content = content instanceof ArrayBuffer ? new Uint8Array(content) : content;
+    this.size = this.#content instanceof Blob ? this.#content.size : this.#content.length;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const piece =
+      this.#content instanceof Blob
+        ? new Uint8Array(await this.#content.slice(offset, offset + length).arrayBuffer())
+        : this.#content.subarray(offset, offset + length);
+    if (piece.length !== length) throw new HostError(`${this.name}: expected ${length} bytes at ${offset}, found ${piece.length}`);
+    return piece;
+  }
+
+  async close(): Promise<void> {}
+}

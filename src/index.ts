@@ -1,0 +1,11 @@
+/** DINOv2 on WebAssembly: the models, the image processor and the tensors they speak in. */
+export type { FileContent, ModelSource } from './checkpoint/source.ts';
+export * from './errors.ts';
+export { AutoImageProcessor, BitImageProcessor } from './image/processor.ts';
+export { RawImage } from './image/rawImage.ts';
+export { AutoBackbone, AutoModel, AutoModelForImageClassification } from './models/auto.ts';
+export { AutoConfig, Dinov2Config } from './models/config.ts';
+export { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './models/dinov2.ts';
+export type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './models/outputs.ts';
+export type { FromPretrainedOptions, ModelInputs, ModelOptions, Traced } from './models/pretrained.ts';
+export { argmax, softmax, Tensor } from './tensor/index.ts';

@@ -1,0 +1,33 @@
+import type { ModelSource } from '../checkpoint/source.ts';
+import { AutoConfig } from './config.ts';
+import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
+import type { FromPretrainedOptions } from './pretrained.ts';
+
+/** The classes of each `model_type`. */
+const MODELS = { dinov2: { base: Dinov2Model, classifier: Dinov2ForImageClassification, backbone: Dinov2Backbone } } as const;
+
+async function classesOf(source: ModelSource, options: FromPretrainedOptions): Promise<(typeof MODELS)['dinov2']> {
+  const config = await AutoConfig.from_pretrained(source, options.config); // refuses what is not in MODELS
+  return MODELS[config.model_type as keyof typeof MODELS];
+}
+
+/** The model without a head of whichever kind config.json says. Throws as {@link Dinov2Model.from_pretrained}. */
+export const AutoModel = {
+  async from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2Model> {
+    return (await classesOf(source, options)).base.from_pretrained(source, options);
+  },
+};
+
+/** The same with a classifier. */
+export const AutoModelForImageClassification = {
+  async from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2ForImageClassification> {
+    return (await classesOf(source, options)).classifier.from_pretrained(source, options);
+  },
+};
+
+/** The same giving feature maps. */
+export const AutoBackbone = {
+  async from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2Backbone> {
+    return (await classesOf(source, options)).backbone.from_pretrained(source, options);
+  },
+};

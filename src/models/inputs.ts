@@ -1,0 +1,138 @@
+import { describe } from '../checkpoint/json.ts';
+import { ArgumentError, DTypeError, ShapeError } from '../errors.ts';
+import type { Float32 } from '../tensor/place.ts';
+import { checkDims } from '../tensor/place.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import type { Dinov2Config } from './config.ts';
+
+/** What a model may be called with besides its pixels. */
+export interface CallOptions {
+  /** Whether to give the attention probabilities of each block. Default that of the configuration. */
+  output_attentions?: boolean;
+  /** Whether to give the output of the embeddings and of each block. Default that of the configuration. */
+  output_hidden_states?: boolean;
+  /** `false` gives an array of the values in place of an object. Default that of the configuration. */
+  return_dict?: boolean;
+  /** Stops the run between two blocks. */
+  signal?: AbortSignal;
+}
+
+export interface HeadMaskOption {
+  /** (heads) or (layers, heads): by what the probabilities of each head are multiplied. */
+  head_mask?: Tensor;
+}
+
+export interface MaskedOption {
+  /** (batch, patches), not 0 where the mask token stands in for the patch. */
+  bool_masked_pos?: Tensor;
+}
+
+export interface LabelsOption {
+  /** The truth for a loss: (batch) classes, (batch) numbers, or (batch, num_labels). */
+  labels?: Tensor | readonly number[];
+}
+
+/** A call after all checks. */
+export interface Request {
+  /** (batch, channels, height, width) */
+  readonly pixels: Float32;
+  /** One mask a block, one number a head. */
+  readonly headMask: readonly Float32Array[] | undefined;
+  /** (batch, patches) */
+  readonly masked: Tensor | undefined;
+  readonly labels: Tensor | readonly number[] | undefined;
+  readonly attentions: boolean;
+  readonly hiddenStates: boolean;
+  readonly asObject: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+const COMMON = ['output_attentions', 'output_hidden_states', 'return_dict', 'signal'];
+
+/**
+ * Checks the arguments of a call against a configuration. `accepts`: the options besides the common ones that the model takes.
+ * @throws {ArgumentError} {ShapeError} {DTypeError} naming the argument
+ */
+export function resolveRequest(
+  config: Dinov2Config,
+  accepts: readonly string[],
+  inputs: unknown,
+  options: Readonly<Record<string, unknown>> = {},
+): Request {
+  const named = inputs instanceof Tensor ? { pixel_values: inputs } : inputs;
+  if (typeof named !== 'object' || named === null) {
+    throw new ArgumentError(`inputs: expected a tensor or an object with pixel_values, found ${describe(inputs)}`);
+  }
+  const known = [...COMMON, ...accepts];
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new ArgumentError(`options: expected ${known.join(', ')}, found ${describe(unknown)}`);
+  const given = { ...named, ...options } as Record<string, unknown>;
+  const flag = (key: 'output_attentions' | 'output_hidden_states' | 'return_dict'): boolean => {
+    const value = given[key] ?? config[key];
+    if (typeof value !== 'boolean') throw new ArgumentError(`${key}: expected true or false, found ${describe(value)}`);
+    return value;
+  };
+  const optional = (key: string): unknown => (accepts.includes(key) ? (given[key] ?? undefined) : undefined);
+
+  const pixels = checkPixels(config, given.pixel_values);
+  const mask = optional('head_mask');
+  const masked = optional('bool_masked_pos');
+  return {
+    pixels,
+    headMask: mask === undefined ? undefined : headMask(config, mask),
+    masked: masked === undefined ? undefined : checkMasked(config, masked, pixels.dims),
+    labels: optional('labels') as Request['labels'],
+    attentions: flag('output_attentions'),
+    hiddenStates: flag('output_hidden_states'),
+    asObject: flag('return_dict'),
+    signal: given.signal as AbortSignal | undefined,
+  };
+}
+
+/** Rows and columns of patches of a picture. */
+export function gridOf(config: Dinov2Config, height: number, width: number): readonly [rows: number, columns: number] {
+  const [patchHeight, patchWidth] = config.patchSize;
+  return [Math.floor(height / patchHeight), Math.floor(width / patchWidth)];
+}
+
+function checkTensor(name: string, value: unknown): Tensor {
+  if (!(value instanceof Tensor)) throw new ArgumentError(`${name}: expected a Tensor, found ${describe(value)}`);
+  return value;
+}
+
+function checkPixels(config: Dinov2Config, value: unknown): Float32 {
+  const pixels = checkTensor('pixel_values', value);
+  if (!['float32', 'float16', 'bfloat16'].includes(pixels.dtype)) {
+    throw new DTypeError(`pixel_values: expected float32, found ${pixels.dtype}: an image processor makes them of pictures`);
+  }
+  checkPixelDims(config, pixels.dims);
+  return pixels.to('float32');
+}
+
+/** Throws {@link ShapeError} unless a model of this configuration takes pixels of these dimensions. */
+export function checkPixelDims(config: Dinov2Config, dims: readonly number[]): void {
+  const [patchHeight, patchWidth] = config.patchSize;
+  const [batch = 0, , height = 0, width = 0] = dims;
+  checkDims('pixel_values', [-1, config.num_channels, -1, -1], dims);
+  if (batch < 1 || height < patchHeight || width < patchWidth) {
+    throw new ShapeError(`pixel_values: expected a batch of at least 1 and pictures of at least one patch of ${patchHeight} x ${patchWidth}, found [${dims}]`);
+  }
+}
+
+function checkMasked(config: Dinov2Config, value: unknown, [batch = 0, , height = 0, width = 0]: readonly number[]): Tensor {
+  const masked = checkTensor('bool_masked_pos', value);
+  if (!config.use_mask_token) throw new ArgumentError('bool_masked_pos: this model has no mask token (use_mask_token is false)');
+  const [rows, columns] = gridOf(config, height, width);
+  checkDims('bool_masked_pos', [batch, rows * columns], masked.dims);
+  return masked;
+}
+
+function headMask({ num_hidden_layers: layers, num_attention_heads: heads }: Dinov2Config, value: unknown): Float32Array[] {
+  const mask = checkTensor('head_mask', value).to('float32');
+  if (mask.dims.length === 1) {
+    checkDims('head_mask', [heads], mask.dims);
+    return Array.from({ length: layers }, () => mask.data);
+  }
+  checkDims('head_mask', [layers, heads], mask.dims);
+  return Array.from({ length: layers }, (_, layer) => mask.at(layer).data);
+}

@@ -1,0 +1,116 @@
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { CheckpointError } from '../errors.ts';
+import type { Parameter, Parameters } from '../nn/parameters.ts';
+import { truncatedNormal } from '../nn/random.ts';
+import type { Engine } from '../runtime/engine.ts';
+import { addressOf, type Float32, place } from '../tensor/place.ts';
+import { sizeOf, Tensor } from '../tensor/tensor.ts';
+
+/** As transformers.js reports the loading of a file. */
+export interface ProgressInfo {
+  status: 'progress' | 'done';
+  /** Of the model. */
+  name: string;
+  file: string;
+  /** Percent. */
+  progress: number;
+  /** Bytes. */
+  loaded: number;
+  /** Bytes. */
+  total: number;
+}
+
+export interface LoadOptions {
+  progress_callback?: (info: ProgressInfo) => void;
+  /** Stops loading between two tensors. */
+  signal?: AbortSignal;
+}
+
+/** Which tensors of a checkpoint belong to a model: `rename` gives the parameter's name, or undefined for what the model passes over. */
+export type Rename = (tensor: string) => string | undefined;
+
+/** Problems that one message names. */
+const NAMED_PROBLEMS = 5;
+
+/**
+ * Fills the parameters from a checkpoint, tensor by tensor. That it fits is checked before memory is taken.
+ * @throws {CheckpointError} naming tensors that are missing, left over, or of other dimensions
+ */
+export async function loadCheckpoint(
+  parameters: Parameters,
+  checkpoint: Checkpoint,
+  rename: Rename,
+  { progress_callback: report, signal }: LoadOptions = {},
+): Promise<void> {
+  const sources = match(parameters, checkpoint, rename);
+  const total = [...sources.values()].reduce((sum, name) => sum + bytesOf(checkpoint, name), 0);
+  let loaded = 0;
+  const tell = (status: ProgressInfo['status'], file: string): void =>
+    report?.({ status, name: checkpoint.name, file, progress: total ? (loaded / total) * 100 : 100, loaded, total });
+
+  for (const parameter of parameters.all) parameter.allocate();
+  for (const [parameter, name] of sources) {
+    signal?.throwIfAborted();
+    await loadParameter(parameters.engine, parameter, checkpoint, name);
+    loaded += bytesOf(checkpoint, name);
+    tell('progress', name);
+  }
+  tell('done', checkpoint.name);
+}
+
+/** Fills the parameters as `Dinov2PreTrainedModel._init_weights` of transformers does. */
+export function randomize(parameters: Parameters, { deviation, seed }: { deviation: number; seed: number }): void {
+  for (const { allocate } of parameters.all) allocate();
+  for (const { name, dims, initial, load } of parameters.all) {
+    const size = sizeOf(dims);
+    const data = initial === 'normal' ? truncatedNormal(size, deviation, seed, name) : new Float32Array(size).fill(initial);
+    load(new Tensor('float32', data, dims));
+  }
+}
+
+/** The name in the checkpoint of each parameter. */
+function match(parameters: Parameters, checkpoint: Checkpoint, rename: Rename): Map<Parameter, string> {
+  const wanted = new Map(parameters.all.map((parameter) => [parameter.name, parameter]));
+  const found = new Map<Parameter, string>();
+  const problems: string[] = [];
+  for (const [name, { dims }] of checkpoint.entries) {
+    const renamed = rename(name);
+    if (renamed === undefined) continue;
+    const parameter = wanted.get(renamed);
+    if (!parameter) problems.push(`"${name}": expected no such tensor, found [${dims}]`);
+    else if (found.has(parameter)) problems.push(`"${name}": expected it once, found it as "${found.get(parameter)}" too`);
+    else if (dims.join() !== parameter.dims.join()) problems.push(`"${name}": expected [${parameter.dims}], found [${dims}]`);
+    if (parameter) found.set(parameter, name);
+  }
+  for (const parameter of parameters.all) {
+    if (!found.has(parameter)) problems.push(`"${parameter.name}": expected [${parameter.dims}], found none`);
+  }
+  if (problems.length > 0) {
+    const more = problems.length > NAMED_PROBLEMS ? `; and ${problems.length - NAMED_PROBLEMS} more` : '';
+    throw new CheckpointError(`${checkpoint.name}: does not fit its config.json: ${problems.slice(0, NAMED_PROBLEMS).join('; ')}${more}`);
+  }
+  return found;
+}
+
+function bytesOf(checkpoint: Checkpoint, name: string): number {
+  return checkpoint.get(name).extents.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Streams one tensor into the engine, widens it there and hands it to its parameter: no copy of the file is held. */
+async function loadParameter(engine: Engine, parameter: Parameter, checkpoint: Checkpoint, name: string): Promise<void> {
+  const { dtype } = checkpoint.get(name);
+  await engine.scopeAsync(async () => {
+    const value: Float32 = place(engine, 'float32', parameter.dims);
+    const target = addressOf(value);
+    if (dtype === 'float16' || dtype === 'bfloat16') {
+      const halves = target + value.bytes / 2; // the kernels widen from the front and never overtake themselves
+      await checkpoint.stream(name, (bytes, offset) => engine.write(halves + offset, bytes));
+      engine.call(dtype === 'float16' ? 'f16_to_f32' : 'bf16_to_f32', value.size, halves, target);
+    } else if (dtype === 'float32') {
+      await checkpoint.stream(name, (bytes, offset) => engine.write(target + offset, bytes));
+    } else {
+      throw new CheckpointError(`${checkpoint.name}: "${name}": expected float32, float16 or bfloat16, found ${dtype}`);
+    }
+    parameter.load(value);
+  });
+}

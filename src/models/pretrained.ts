@@ -1,0 +1,254 @@
+import { Callable } from '../callable.ts';
+import { canonical } from '../checkpoint/names.ts';
+import { openCheckpoint, saveCheckpoint, type SaveOptions } from '../checkpoint/shards.ts';
+import type { ModelSource } from '../checkpoint/source.ts';
+import { describe } from '../checkpoint/json.ts';
+import { ArgumentError, DTypeError } from '../errors.ts';
+import { Parameters } from '../nn/parameters.ts';
+import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';
+import { Engine, type EngineOptions } from '../runtime/engine.ts';
+import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from '../tensor/place.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
+import { Dinov2Encoder, type Observer } from './encoder.ts';
+import { type CallOptions, checkPixelDims, type Request, resolveRequest } from './inputs.ts';
+import { type LoadOptions, loadCheckpoint, randomize } from './loading.ts';
+import { cloneOutput, type EncoderOutput } from './outputs.ts';
+
+export interface ModelOptions extends EngineOptions {
+  /** How position embeddings are interpolated. Default `offset`, as the authors of the checkpoints without registers do. */
+  posEmbed?: PosEmbed;
+  /** For the random weights of a model that is built from a configuration alone. Default 0. */
+  seed?: number;
+  /** `false` leaves the weights unset, to be loaded. Default true. */
+  initialize?: boolean;
+}
+
+export interface FromPretrainedOptions extends ModelOptions, LoadOptions {
+  /** Fields that replace those of config.json. */
+  config?: Dinov2ConfigFields;
+  /** Kind of number that weights are kept in. Only float32 so far, in any of its spellings. */
+  dtype?: 'float32' | 'fp32';
+}
+
+export interface SavePretrainedOptions extends Pick<SaveOptions, 'max_shard_size'> {
+  /** Default float32. */
+  dtype?: 'float32' | 'float16' | 'bfloat16';
+}
+
+/** pixel_values (batch, channels, height, width), alone or by name as an image processor gives them. */
+export type ModelInputs = Tensor | { pixel_values: Tensor };
+
+/** A model fixed to one shape of input. */
+export interface Traced<Output> {
+  (inputs: ModelInputs): Promise<Output>;
+  /** The shape: [batch, channels, height, width]. */
+  readonly dims: readonly number[];
+  /** Gives back the memory set aside for it. */
+  dispose(): void;
+}
+
+export interface TraceShape {
+  /** Default 1. */
+  batch?: number;
+  height: number;
+  width: number;
+}
+
+const DTYPES: readonly string[] = ['float32', 'fp32'];
+
+/** Tensors that only a head has: a model without that head passes over them in a checkpoint. */
+const HEADS = /^classifier\./;
+/** In the checkpoints of models with a head the encoder's tensors have this prefix. */
+const BASE_PREFIX = 'dinov2.';
+
+/**
+ * What DINOv2 models share: configuration, weights, calls one after the other. An instance is called like a function. It has an engine, that is a memory,
+ * of its own, which {@link dispose} gives back.
+ */
+export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Options extends CallOptions> extends Callable<
+  [inputs: ModelInputs & Options, options?: Options],
+  Promise<Output>
+> {
+  readonly config: Dinov2Config;
+  protected readonly engine: Engine;
+  protected readonly parameters: Parameters;
+  protected readonly encoder: Dinov2Encoder;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /**
+   * A model with random weights, the same for the same seed. Subclasses declare what they have beside the encoder and then {@link initialize}.
+   * @throws {ArgumentError} on an unknown option; {ConfigError}, {HostError}, {MemoryError} as the configuration and the engine do
+   */
+  constructor(config: Dinov2Config | Dinov2ConfigFields = {}, { posEmbed = 'offset', build, memoryLimit }: ModelOptions = {}) {
+    super();
+    if (!POS_EMBEDS.includes(posEmbed)) throw new ArgumentError(`posEmbed: expected one of ${POS_EMBEDS.join(', ')}, found ${describe(posEmbed)}`);
+    this.config = config instanceof Dinov2Config ? config : new Dinov2Config(config);
+    this.engine = new Engine({ ...(build && { build }), ...(memoryLimit !== undefined && { memoryLimit }) });
+    this.parameters = new Parameters(this.engine);
+    this.encoder = new Dinov2Encoder(this.parameters, this.config, posEmbed);
+  }
+
+  /** Sets the weights at random, unless they are to be loaded. */
+  protected initialize({ initialize = true, seed = 0 }: ModelOptions): void {
+    if (initialize) randomize(this.parameters, { deviation: this.config.initializer_range, seed });
+  }
+
+  /** Options of a call beside those that every model takes. */
+  protected abstract get accepts(): readonly string[];
+
+  /** Computes on the engine: pixels (batch, channels, height, width), placed. Every tensor of the output owns its data. */
+  protected abstract run(pixels: Float32, request: Request): Promise<Output>;
+
+  /** Before the names of the encoder's tensors in a checkpoint of this model. */
+  protected get prefix(): string {
+    return '';
+  }
+
+  /** What is left to do with the output outside the engine. */
+  protected complete(output: Output, _request: Request): Output {
+    return output;
+  }
+
+  /**
+   * Runs the model on pictures of any size from one patch on. Also reached by calling the instance.
+   * @throws {ShapeError} {DTypeError} {ArgumentError} naming the argument; {DisposedError}; the signal's reason
+   */
+  async forward(inputs: ModelInputs & Options, options?: Options): Promise<Output> {
+    const request = resolveRequest(this.config, this.accepts, inputs, { ...options });
+    const output = await this.#turn(() => this.engine.scopeAsync(() => this.run(placed(this.engine, request.pixels), request)));
+    const completed = this.complete(output, request);
+    return request.asObject ? completed : (Object.values(completed) as unknown as Output); // a tuple, which the type leaves to who asks for it
+  }
+
+  override _call(inputs: ModelInputs & Options, options?: Options): Promise<Output> {
+    return this.forward(inputs, options);
+  }
+
+  /**
+   * The model fixed to one shape, as `torch.jit.trace`: memory is set aside and every step written down once, a call then only repeats the steps. The results are those
+   * of the eager model, to the bit.
+   * @param example the shape, or inputs of that shape
+   * @throws {ShapeError} {ArgumentError}
+   */
+  async trace(example: TraceShape | ModelInputs, options?: Pick<CallOptions, 'output_attentions' | 'output_hidden_states'>): Promise<Traced<Output>> {
+    const dims = this.#traceDims(example);
+    const request = resolveRequest(this.config, [], new Tensor('float32', new Float32Array(dims.reduce((n, d) => n * d, 1)), dims), { ...options });
+    const { result: output, ...recording } = await this.#turn(() =>
+      this.engine.record(async () => {
+        const input = place(this.engine, 'float32', dims);
+        return { input, values: await this.run(input, request) };
+      }),
+    );
+    const call = async (inputs: ModelInputs): Promise<Output> =>
+      this.#turn(async () => {
+        const { pixels } = resolveRequest(this.config, [], inputs);
+        checkDims('pixel_values (of a traced model)', dims, pixels.dims);
+        this.engine.write(addressOf(output.input), pixels.data);
+        recording.replay();
+        return cloneOutput(output.values);
+      });
+    return Object.assign(call, { dims, dispose: recording.dispose });
+  }
+
+  /** Writes config.json and model.safetensors, or shards of it, into a folder. */
+  async save_pretrained(folder: string, { dtype = 'float32', ...options }: SavePretrainedOptions = {}): Promise<void> {
+    await saveCheckpoint(
+      folder,
+      this.parameters.all.map((parameter) => ({
+        name: HEADS.test(parameter.name) ? parameter.name : this.prefix + parameter.name,
+        dtype,
+        dims: parameter.dims,
+        get data() {
+          return parameter.read().to(dtype).data;
+        },
+      })),
+      options,
+    );
+    await new Dinov2Config({ ...this.config.to_dict(), architectures: [this.constructor.name], torch_dtype: dtype }).save_pretrained(folder);
+  }
+
+  /**
+   * A model with the weights of a checkpoint: config.json and model.safetensors, or its shards.
+   * @param source a folder, or the files by name
+   * @throws {NotFoundError} when a file is missing; {ConfigError} or {CheckpointError} when one is wrong; {MemoryError}; the signal's reason
+   */
+  static async from_pretrained<T extends Dinov2PreTrainedModel<EncoderOutput, CallOptions>>(
+    this: new (
+      config: Dinov2Config,
+      options: ModelOptions,
+    ) => T,
+    source: ModelSource,
+    { config: overrides, dtype = 'float32', progress_callback, signal, ...options }: FromPretrainedOptions = {},
+  ): Promise<T> {
+    if (!DTYPES.includes(dtype)) throw new DTypeError(`dtype: expected one of ${DTYPES.join(', ')}, found ${describe(dtype)}`);
+    const config = await Dinov2Config.from_pretrained(source, overrides);
+    const file = await openCheckpoint(source);
+    try {
+      const model = new this(config, { ...options, initialize: false });
+      try {
+        await loadCheckpoint(model.parameters, canonical(file), (name) => model.parameterOf(name), {
+          ...(progress_callback && { progress_callback }),
+          ...(signal && { signal }),
+        });
+        return model;
+      } catch (error) {
+        model.dispose();
+        throw error;
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** The parameter that a tensor of a checkpoint is for; undefined for what belongs to a head that this model has not. */
+  protected parameterOf(tensor: string): string | undefined {
+    const name = tensor.startsWith(BASE_PREFIX) ? tensor.slice(BASE_PREFIX.length) : tensor;
+    return HEADS.test(name) && !this.parameters.all.some((parameter) => parameter.name === name) ? undefined : name;
+  }
+
+  /** Gives back the model's memory. It cannot be used from then on. */
+  dispose(): void {
+    this.engine.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** One run at a time: they share the memory for activations. */
+  #turn<T>(body: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(body);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  #traceDims(example: TraceShape | ModelInputs): readonly number[] {
+    const pixels = example instanceof Tensor ? example : 'pixel_values' in example ? example.pixel_values : undefined;
+    const dims = pixels?.dims ?? [(example as TraceShape).batch ?? 1, this.config.num_channels, (example as TraceShape).height, (example as TraceShape).width];
+    checkPixelDims(this.config, dims);
+    return dims;
+  }
+}
+
+/** Collects what a call asks for besides its main output. */
+export function observe(request: Request): { observer: Observer; output: EncoderOutput } {
+  const batch = request.pixels.dims[0] as number;
+  const hidden_states: Float32[] = [];
+  const attentions: Float32[] = [];
+  const observer: Observer = {};
+  if (request.hiddenStates) {
+    observer.hidden = (_, x) => {
+      const state = owned(x.dims);
+      fetch(x, state);
+      hidden_states.push(state);
+    };
+  }
+  if (request.attentions) {
+    observer.attention = (layer, picture, probabilities) => {
+      const all = (attentions[layer] ??= owned([batch, ...probabilities.dims]));
+      fetch(probabilities, all.at(picture));
+    };
+  }
+  return { observer, output: { ...(request.hiddenStates && { hidden_states }), ...(request.attentions && { attentions }) } };
+}

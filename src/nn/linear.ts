@@ -1,0 +1,23 @@
+import type { Activation } from '../runtime/kernels.ts';
+import type { PackedMatrix } from '../tensor/linear.ts';
+import type { Float32 } from '../tensor/place.ts';
+import type { Parameters } from './parameters.ts';
+
+/** y = x W^T + b */
+export class Linear {
+  readonly #matrix: () => PackedMatrix;
+
+  constructor(p: Parameters, inputs: number, outputs: number, { bias = true }: { bias?: boolean } = {}) {
+    this.#matrix = p.matrix(outputs, [inputs], { bias });
+  }
+
+  /** (..., inputs) -> (..., outputs), through an activation if one is named */
+  forward(x: Float32, activation?: Activation): Float32 {
+    return this.#matrix().multiply(x, activation);
+  }
+
+  /** residual += scale * (x W^T + b), in place: layer scale (Touvron et al. 2021, "Going deeper with image transformers") and residual in the same step */
+  addTo(residual: Float32, x: Float32, scale: Float32): void {
+    this.#matrix().multiplyAdd(x, scale, residual);
+  }
+}

@@ -1,0 +1,46 @@
+import { instantiateSync } from '@assemblyscript/loader';
+import type { Address } from './memory.ts';
+
+/** What the kernels compute stands above each in `assembly/`. Sizes count elements, places are byte addresses. */
+export interface Kernels {
+  f32_gemm(m: number, n: number, k: number, a: Address, lda: number, w: Address, c: Address, ldc: number, activation: number): void;
+  f32_gemm_add(m: number, n: number, k: number, a: Address, lda: number, w: Address, c: Address, ldc: number, scale: Address): void;
+  f32_pack(n: number, k: number, source: Address, stride: number, bias: Address, target: Address): void;
+  f32_pack_rows(n: number, k: number, source: Address, stride: number, target: Address): void;
+  f32_unpack(n: number, k: number, source: Address, target: Address, bias: Address): void;
+  f32_attention(queries: number, keys: number, width: number, q: Address, ldq: number, k: Address, v: Address, out: Address, ldo: number, scale: number, weight: number, strip: Address, probabilities: Address): void;
+  f32_softmax(rows: number, columns: number, x: Address, y: Address): void;
+  f32_layer_norm(rows: number, columns: number, x: Address, weight: Address, bias: Address, epsilon: number, y: Address): void;
+  f32_activation(count: number, kind: number, x: Address, y: Address): void;
+  f32_swiglu(rows: number, width: number, x: Address, y: Address): void;
+  f32_add(rows: number, columns: number, x: Address, y: Address, ldy: number, z: Address): void;
+  f32_mul(rows: number, columns: number, x: Address, y: Address, ldy: number, z: Address): void;
+  f32_mean(rows: number, columns: number, x: Address, ldx: number, y: Address): void;
+  f32_transpose(rows: number, columns: number, x: Address, y: Address): void;
+  f32_patchify(channels: number, width: number, patchHeight: number, patchWidth: number, gridHeight: number, gridWidth: number, plane: number, x: Address, y: Address): void;
+  f16_to_f32(count: number, source: Address, target: Address): void;
+  bf16_to_f32(count: number, source: Address, target: Address): void;
+  f32_to_f16(count: number, source: Address, target: Address): void;
+  f32_to_bf16(count: number, source: Address, target: Address): void;
+  f32_resample(outer: number, size: number, to: number, inner: number, taps: number, x: Address, indices: Address, weights: Address, y: Address): void;
+  u8_resample_horizontal(rows: number, width: number, outWidth: number, channels: number, pairs: number, input: Address, table: Address, output: Address): void;
+  u8_resample_vertical(outRows: number, rowBytes: number, pairs: number, firstRow: number, input: Address, table: Address, output: Address): void;
+}
+
+export type KernelName = keyof Kernels;
+
+/** Numbers of the activations, as in `assembly/activation/f32_activation.ts`. */
+export const ACTIVATIONS = { none: 0, gelu: 1, geluTanh: 2, quickGelu: 3, relu: 4, silu: 5, selu: 6 } as const;
+
+export type Activation = keyof typeof ACTIVATIONS;
+
+/** Columns of a panel of packed weights, as in `assembly/gemm/pack.ts`. */
+export const PANEL = 8;
+
+/** Queries that attention takes at a time, as in `assembly/attention/f32_attention.ts`. */
+export const STRIP_ROWS = 12;
+
+/** The one seam to AssemblyScript: a build of the kernels on a memory. */
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  return instantiateSync<Kernels & Record<string, unknown>>(module, { env: { memory } }).exports;
+}

@@ -1,0 +1,205 @@
+import { ShapeError } from '../errors.ts';
+import { ACTIVATIONS, type Activation, PANEL, STRIP_ROWS } from '../runtime/kernels.ts';
+import { addressOf, checkDims, type Float32, operate, place } from './place.ts';
+import { sizeOf, Tensor } from './tensor.ts';
+
+/**
+ * Matrix product over the last two dimensions: a (..., m, k), b (..., k, n) or (k, n) -> (..., m, n)
+ * @throws {ShapeError} {DTypeError}
+ */
+export function matmul(a: Tensor, b: Tensor): Float32 {
+  const batch = a.dims.slice(0, -2);
+  const [m = 0, k = 0] = a.dims.slice(-2);
+  const n = b.dims.at(-1) ?? 0;
+  const shared = b.dims.length === 2;
+  if (a.dims.length < 2) throw new ShapeError(`matmul: expected a of two or more dimensions, found [${a.dims}]`);
+  checkDims('matmul: b', shared ? [k, n] : [...batch, k, n], b.dims);
+  return operate('matmul', [a, b], (engine, [x, y]) => {
+    const z = place(engine, 'float32', [...batch, m, n]);
+    engine.scope(() => {
+      const packed = engine.allocate(Math.ceil(n / PANEL) * (k + 1) * PANEL * 4);
+      for (let i = 0; i < sizeOf(batch); i++) {
+        if (i === 0 || !shared) engine.call('f32_pack_rows', n, k, addressOf(y) + (shared ? 0 : i * k * n * 4), n, packed);
+        engine.call('f32_gemm', m, n, k, addressOf(x) + i * m * k * 4, k, packed, addressOf(z) + i * m * n * 4, n, ACTIVATIONS.none);
+      }
+    });
+    return z;
+  });
+}
+
+/** e^x / sum e^x over the last dimension. @throws {DTypeError} */
+export function softmax(x: Tensor): Float32 {
+  return operate('softmax', [x], (engine, [a]) => {
+    const y = place(engine, 'float32', a.dims);
+    const columns = a.dims.at(-1) ?? 1;
+    engine.call('f32_softmax', columns ? a.size / columns : 0, columns, addressOf(a), addressOf(y));
+    return y;
+  });
+}
+
+/** The function by name, on each element; the formulas stand in `assembly/math.ts`. @throws {DTypeError} */
+export function activate(x: Tensor, activation: Activation): Float32 {
+  return operate(activation, [x], (engine, [a]) => {
+    const y = place(engine, 'float32', a.dims);
+    engine.call('f32_activation', a.size, ACTIVATIONS[activation], addressOf(a), addressOf(y));
+    return y;
+  });
+}
+
+/** x (1 + erf(x / sqrt 2)) / 2, the exact form. @throws {DTypeError} */
+export function gelu(x: Tensor): Float32 {
+  return activate(x, 'gelu');
+}
+
+/** max(x, 0). @throws {DTypeError} */
+export function relu(x: Tensor): Float32 {
+  return activate(x, 'relu');
+}
+
+/** x / (1 + e^-x). @throws {DTypeError} */
+export function silu(x: Tensor): Float32 {
+  return activate(x, 'silu');
+}
+
+/** silu(x[..., :w]) * x[..., w:]: x (..., 2 w) -> (..., w). @throws {ShapeError} {DTypeError} */
+export function swiglu(x: Tensor): Float32 {
+  const width = (x.dims.at(-1) ?? 0) / 2;
+  if (!Number.isInteger(width) || width === 0) throw new ShapeError(`swiglu: expected an even last dimension, found [${x.dims}]`);
+  return operate('swiglu', [x], (engine, [a]) => {
+    const y = place(engine, 'float32', [...a.dims.slice(0, -1), width]);
+    engine.call('f32_swiglu', y.size / width, width, addressOf(a), addressOf(y));
+    return y;
+  });
+}
+
+/** (x - mean) / sqrt(variance + epsilon) * weight + bias over the last dimension: weight and bias (columns). @throws {ShapeError} {DTypeError} */
+export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon = 1e-6): Float32 {
+  const columns = x.dims.at(-1) ?? 1;
+  checkDims('layerNorm: weight', [columns], weight.dims);
+  checkDims('layerNorm: bias', [columns], bias.dims);
+  return operate('layerNorm', [x, weight, bias], (engine, [a, w, b]) => {
+    const y = place(engine, 'float32', a.dims);
+    engine.call('f32_layer_norm', a.size / columns, columns, addressOf(a), addressOf(w), addressOf(b), epsilon, addressOf(y));
+    return y;
+  });
+}
+
+/** x + y; y has the dimensions of x, or is repeated over the leading ones. `out`: a placed tensor for the result. @throws {ShapeError} {DTypeError} */
+export function add(x: Tensor, y: Tensor, { out }: { out?: Float32 } = {}): Float32 {
+  return elementwise('f32_add', x, y, out);
+}
+
+/** x * y, element by element; y as in {@link add}. @throws {ShapeError} {DTypeError} */
+export function multiply(x: Tensor, y: Tensor): Float32 {
+  return elementwise('f32_mul', x, y);
+}
+
+function elementwise(kernel: 'f32_add' | 'f32_mul', x: Tensor, y: Tensor, out?: Float32): Float32 {
+  checkDims(`${kernel === 'f32_add' ? 'add' : 'multiply'}: y`, y.dims.length < x.dims.length ? x.dims.slice(x.dims.length - y.dims.length) : x.dims, y.dims);
+  return operate(kernel, [x, y], (engine, [a, b]) => {
+    const z = out ?? place(engine, 'float32', a.dims);
+    checkDims(`${kernel}: out`, a.dims, z.dims);
+    if (a.size) engine.call(kernel, a.size / b.size, b.size, addressOf(a), addressOf(b), 0, addressOf(z));
+    return z;
+  });
+}
+
+/** The mean over the first dimension: (rows, columns) -> (columns). @throws {ShapeError} {DTypeError} */
+export function mean(x: Tensor): Float32 {
+  checkDims('mean', [-1, -1], x.dims);
+  return operate('mean', [x], (engine, [a]) => {
+    const [rows, columns] = a.dims as [number, number];
+    const y = place(engine, 'float32', [columns]);
+    engine.call('f32_mean', rows, columns, addressOf(a), columns, addressOf(y));
+    return y;
+  });
+}
+
+/** The rows of x as columns: (rows, columns) -> (columns, rows). @throws {ShapeError} {DTypeError} */
+export function transpose(x: Tensor): Float32 {
+  checkDims('transpose', [-1, -1], x.dims);
+  return operate('transpose', [x], (engine, [a]) => {
+    const [rows, columns] = a.dims as [number, number];
+    const y = place(engine, 'float32', [columns, rows]);
+    engine.call('f32_transpose', rows, columns, addressOf(a), addressOf(y));
+    return y;
+  });
+}
+
+/** x, and behind it y, along the first dimension. @throws {ShapeError} {DTypeError} */
+export function concat(x: Tensor, y: Tensor): Float32 {
+  checkDims('concat: y', [-1, ...x.dims.slice(1)], y.dims);
+  return operate('concat', [x, y], (engine, [a, b]) => {
+    const z = place(engine, 'float32', [(a.dims[0] ?? 0) + (b.dims[0] ?? 0), ...a.dims.slice(1)]);
+    engine.copy(addressOf(z), addressOf(a), a.bytes);
+    engine.copy(addressOf(z) + a.bytes, addressOf(b), b.bytes);
+    return z;
+  });
+}
+
+export interface AttentionOptions {
+  heads: number;
+  /** Factor of the scores; default 1 / sqrt(width of a head). */
+  scale?: number;
+  /** One number a head by which its probabilities are multiplied after the softmax. */
+  headMask?: ArrayLike<number>;
+  /** Receives the probabilities (heads, tokens, tokens), which are otherwise never in memory as a whole. */
+  probabilities?: (probabilities: Float32) => void;
+}
+
+/**
+ * Multi-head attention, softmax(scale q k^T) v for each head (Vaswani et al. 2017): q, k, v (tokens, heads * width) -> (tokens, heads * width)
+ * @throws {ShapeError} {DTypeError}
+ */
+export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headMask, probabilities }: AttentionOptions): Float32 {
+  checkDims('attention: q', [-1, -1], q.dims);
+  const [queries, hidden] = q.dims as [number, number];
+  checkDims('attention: k', [-1, hidden], k.dims);
+  checkDims('attention: v', k.dims, v.dims);
+  const keys = k.dims[0] as number;
+  const width = hidden / heads;
+  if (!Number.isInteger(width)) throw new ShapeError(`attention: expected a width that ${heads} heads divide, found ${hidden}`);
+  return operate('attention', [q, k, v], (engine, [query, key, value]) => {
+    const out = place(engine, 'float32', [queries, hidden]);
+    engine.scope(() => {
+      const packedKeys = engine.allocate(Math.ceil(keys / PANEL) * (width + 1) * PANEL * 4);
+      const packedValues = engine.allocate(Math.ceil(width / PANEL) * (keys + 1) * PANEL * 4);
+      const strip = engine.allocate(STRIP_ROWS * Math.ceil(keys / PANEL) * PANEL * 4);
+      const kept = probabilities && place(engine, 'float32', [heads, queries, keys]);
+      for (let head = 0; head < heads; head++) {
+        const at = head * width * 4;
+        engine.call('f32_pack', keys, width, addressOf(key) + at, hidden, 0, packedKeys);
+        engine.call('f32_pack_rows', width, keys, addressOf(value) + at, hidden, packedValues);
+        engine.call(
+          'f32_attention',
+          ...([queries, keys, width, addressOf(query) + at, hidden, packedKeys, packedValues, addressOf(out) + at, hidden] as const),
+          ...([scale ?? width ** -0.5, headMask?.[head] ?? 1, strip, kept ? addressOf(kept.at(head)) : 0] as const),
+        );
+      }
+      if (kept) probabilities(kept);
+    });
+    return out;
+  });
+}
+
+/**
+ * The image as a matrix of patches, in the order of the weights of a convolution: (channels, height, width) -> (rows * columns, channels * patch height * patch width).
+ * Pixels right of or below the last whole patch are left out. @throws {ShapeError} {DTypeError}
+ */
+export function patchify(x: Tensor, [patchHeight, patchWidth]: readonly [number, number]): Float32 {
+  checkDims('patchify', [-1, -1, -1], x.dims);
+  const [channels, height, width] = x.dims as [number, number, number];
+  const rows = Math.floor(height / patchHeight);
+  const columns = Math.floor(width / patchWidth);
+  return operate('patchify', [x], (engine, [a]) => {
+    const y = place(engine, 'float32', [rows * columns, channels * patchHeight * patchWidth]);
+    engine.call('f32_patchify', channels, width, patchHeight, patchWidth, rows, columns, height * width, addressOf(a), addressOf(y));
+    return y;
+  });
+}
+
+/** Index of the largest element; the first of several. */
+export function argmax(x: Tensor): number {
+  const { data } = x.to('float32');
+  return data.reduce((best, value, i) => (value > (data[best] as number) ? i : best), 0);
+}

@@ -1,0 +1,99 @@
+import { ArgumentError } from '../errors.ts';
+import { addressOf, checkDims, type Float32, operate, place } from './place.ts';
+import type { Tensor } from './tensor.ts';
+
+export interface ResampleOptions {
+  height: number;
+  width: number;
+  filter: 'bilinear' | 'bicubic';
+  /** Whether the centres of the corner pixels of both images coincide, else their outer corners. */
+  alignCorners?: boolean;
+  /** Whether the filter widens when the image shrinks. */
+  antialias?: boolean;
+  /** Factors that tell source coordinates in place of the ratio of the sizes, as `scale_factor` of `torch.nn.functional.interpolate` does. */
+  scaleFactor?: readonly [height: number, width: number];
+}
+
+/** For each output along one axis, which inputs it is made of and how much of each. */
+export interface Taps {
+  /** Inputs of one output. */
+  readonly count: number;
+  /** (outputs, count) */
+  readonly indices: Int32Array;
+  /** (outputs, count) */
+  readonly weights: Float32Array;
+}
+
+/**
+ * `torch.nn.functional.interpolate` in float32, on an image with the channels last: x (rows, columns, channels) -> (height, width, channels).
+ * Without antialias bicubic is Keys' with A = -0.75 on four clamped taps, with it A = -0.5 and cut at the border (ATen/native/UpSample.h, UpSampleKernel.cpp).
+ * @throws {ShapeError} {DTypeError} {ArgumentError}
+ */
+export function resample(x: Tensor, { height, width, scaleFactor, ...options }: ResampleOptions): Float32 {
+  checkDims('resample', [-1, -1, -1], x.dims);
+  const [rows, columns, channels] = x.dims as [number, number, number];
+  if (!(rows && columns && height >= 1 && width >= 1)) {
+    throw new ArgumentError(`resample: expected sizes of at least 1, found [${x.dims}] to ${height} x ${width}`);
+  }
+  return operate('resample', [x], (engine, [a]) => {
+    const y = place(engine, 'float32', [height, width, channels]);
+    engine.scope(() => {
+      const wide = place(engine, 'float32', [rows, width, channels]);
+      const along = (from: Float32, outer: number, inner: number, size: number, to: number, to_: Float32, factor?: number): void => {
+        const { count, indices, weights } = taps(size, to, { ...options, ...(factor !== undefined && { factor }) });
+        const indexPlace = engine.allocate(indices.byteLength);
+        const weightPlace = engine.allocate(weights.byteLength);
+        engine.write(indexPlace, indices);
+        engine.write(weightPlace, weights);
+        engine.call('f32_resample', outer, size, to, inner, count, addressOf(from), indexPlace, weightPlace, addressOf(to_));
+      };
+      along(a, rows, channels, columns, width, wide, scaleFactor?.[1]);
+      along(wide, 1, width * channels, rows, height, y, scaleFactor?.[0]);
+    });
+    return y;
+  });
+}
+
+/** The taps of one axis, from `size` inputs to `to` outputs. */
+export function taps(
+  size: number,
+  to: number,
+  { filter, alignCorners = false, antialias = false, factor }: Omit<ResampleOptions, 'height' | 'width' | 'scaleFactor'> & { factor?: number },
+): Taps {
+  if (antialias && alignCorners) throw new ArgumentError('resample: antialias and alignCorners exclude each other');
+  const step = alignCorners ? (to > 1 ? (size - 1) / (to - 1) : 0) : factor !== undefined ? 1 / factor : size / to;
+  const stretch = antialias ? Math.max(step, 1) : 1;
+  const reach = (filter === 'bicubic' ? 2 : 1) * stretch;
+  const kernel = filter === 'bicubic' ? cubic(antialias ? -0.5 : -0.75) : triangle;
+  const count = antialias ? Math.ceil(reach) * 2 + 1 : 2 * reach;
+
+  const indices = new Int32Array(to * count);
+  const weights = new Float32Array(to * count);
+  for (let j = 0; j < to; j++) {
+    let center = alignCorners ? step * j : step * (j + 0.5) - 0.5;
+    if (filter === 'bilinear' && !antialias) center = Math.max(center, 0); // PyTorch clamps the coordinate of bilinear, the taps of bicubic
+    const first = antialias ? Math.max(Math.floor(center - reach + 1), 0) : Math.floor(center) - reach + 1;
+    const last = antialias ? Math.min(Math.floor(center + reach + 1), size) : first + count;
+    const row = Array.from({ length: last - first }, (_, t) => kernel((first + t - center) / stretch));
+    const sum = antialias ? row.reduce((s, w) => s + w, 0) : 1;
+    for (const [t, weight] of row.entries()) {
+      indices[j * count + t] = Math.min(Math.max(first + t, 0), size - 1);
+      weights[j * count + t] = weight / sum;
+    }
+  }
+  return { count, indices, weights };
+}
+
+/** Keys 1981, "Cubic convolution interpolation for digital image processing". */
+function cubic(a: number): (x: number) => number {
+  return (x) => {
+    const d = Math.abs(x);
+    if (d < 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+    if (d < 2) return ((d - 5) * d + 8) * d * a - 4 * a;
+    return 0;
+  };
+}
+
+function triangle(x: number): number {
+  return Math.max(0, 1 - Math.abs(x));
+}

@@ -1,0 +1,263 @@
+import { createHash } from 'node:crypto';
+import { deflateSync } from 'node:zlib';
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ArgumentError, ImageError } from '../../src/errors.ts';
+import { decodeImage } from '../../src/image/decode.ts';
+import { isJpeg, jpegSegments, readJpegHeader } from '../../src/image/jpeg.ts';
+import { isPng, type PngChunk, pngChunks, readPngHeader } from '../../src/image/png.ts';
+import { refuses, valueOrNamedError } from '../checkpoint/helpers.ts';
+import { encodePng, type PngPicture, pngFile, SAMPLES } from '../reference/png.ts';
+import { decoded, difference, INFO, PICTURES, picture, randomNumbers, tensors } from './helpers.ts';
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const concat = (...parts: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
+
+/** The bytes with one byte changed. */
+function patched(bytes: Uint8Array, at: number, value: number): Uint8Array {
+  const copy = bytes.slice();
+  copy[at] = value;
+  return copy;
+}
+
+/** The place of the first frame header: marker, length (2), precision, height (2), width (2), components. */
+function frameOf(jpeg: Uint8Array): number {
+  const frame = [...jpegSegments(jpeg, 'test')].find(({ marker }) => marker >= 0xc0 && marker <= 0xc2)?.bytes;
+  return (frame?.byteOffset ?? Number.NaN) - jpeg.byteOffset;
+}
+
+test('every PNG is decoded to the bytes that Pillow gives', () => {
+  const names = PICTURES.filter((name) => INFO[name]?.sha256);
+  assert.is(names.length, 9);
+  for (const name of names) {
+    const { width, height, channels, data } = decoded(name);
+    assert.equal({ width, height, sha256: sha256(data), channels }, { ...INFO[name], channels: 3 }, name);
+  }
+});
+
+test('of 16 bits the upper eight are taken', () => {
+  assert.equal(decoded('gray16.png'), decoded('gray.png'));
+});
+
+/** The RGB pixels of a picture for the encoder, from what the PNG specification says. */
+function expectedRgb({ bitDepth, colorType, samples }: PngPicture, palette: Uint8Array): number[] {
+  const level = (sample: number): number => (bitDepth === 16 ? sample >> 8 : (sample * 255) / (2 ** bitDepth - 1));
+  const perPixel = SAMPLES[colorType] as number;
+  const rgb: number[] = [];
+  for (let i = 0; i < samples.length; i += perPixel) {
+    const first = samples[i] as number;
+    if (colorType === 3) rgb.push(...palette.subarray(3 * first, 3 * first + 3));
+    else if (perPixel < 3) rgb.push(level(first), level(first), level(first));
+    else for (let c = 0; c < 3; c++) rgb.push(level(samples[i + c] as number));
+  }
+  return rgb;
+}
+
+test('PNG of every colour type and depth, interlaced or not, with a transparent colour or not, keeps its colours', () => {
+  const kind = fc.constantFrom(
+    ...[0, 2, 3, 4, 6]
+      .flatMap((colorType) => [1, 2, 4, 8, 16].map((bitDepth) => ({ colorType, bitDepth })))
+      .filter(({ colorType, bitDepth }) => colorType === 0 || bitDepth === 8 || (bitDepth === 16 ? colorType !== 3 : colorType === 3)),
+  );
+  const size = fc.integer({ min: 1, max: 18 });
+  const properties = fc.record({ kind, width: size, height: size, interlaced: fc.boolean(), transparent: fc.boolean(), seed: fc.nat() });
+  fc.assert(
+    fc.property(properties, ({ kind: { colorType, bitDepth }, width, height, interlaced, transparent, seed }) => {
+      const random = randomNumbers(seed);
+      const samples = Array.from({ length: width * height * (SAMPLES[colorType] as number) }, () => Math.floor(random() * 2 ** bitDepth));
+      const palette = Uint8Array.from({ length: 3 * 2 ** Math.min(bitDepth, 8) }, () => random() * 256);
+      const chunks: [string, Uint8Array][] = colorType === 3 ? [['PLTE', palette]] : [];
+      if (transparent && colorType === 3) chunks.push(['tRNS', Uint8Array.of(0, 128)]);
+      // the first pixel's own colour is the transparent one
+      if (transparent && (colorType === 0 || colorType === 2)) {
+        chunks.push(['tRNS', Uint8Array.from(samples.slice(0, SAMPLES[colorType]).flatMap((sample) => [sample >> 8, sample & 255]))]);
+      }
+      const file = { width, height, bitDepth, colorType, samples, interlaced, chunks };
+      const found = decodeImage(encodePng(file));
+      assert.equal({ ...found, data: [...found.data] }, { width, height, channels: 3, data: expectedRgb(file, palette) });
+    }),
+    { seed: 1, numRuns: 150 },
+  );
+});
+
+/** Largest and mean difference to Pillow with libjpeg-turbo, measured; where chroma is subsampled it is the upsampling that differs. */
+const JPEG_BOUNDS: Readonly<Record<string, { max: number; mean: number }>> = {
+  'baseline-411.jpg': { max: 87, mean: 4.66 },
+  'baseline-422.jpg': { max: 69, mean: 1.56 },
+  'restart.jpg': { max: 107, mean: 2.05 }, // 4:2:0
+  'baseline-444.jpg': { max: 4, mean: 0.54 },
+  'progressive-restart-5.jpg': { max: 3, mean: 0.54 },
+  'gray.jpg': { max: 1, mean: 0.07 },
+  'gray-restart-7.jpg': { max: 1, mean: 0.08 },
+  'progressive-gray.jpg': { max: 1, mean: 0.08 },
+  'cmyk.jpg': { max: 1, mean: 0.08 },
+  'cmyk-no-adobe.jpg': { max: 1, mean: 0.07 },
+  'rgb-components.jpg': { max: 1, mean: 0.07 },
+};
+
+test('JPEG of every kind differs from Pillow by no more than what was measured', async () => {
+  const goldens = new Map([...(await tensors('decoded.safetensors')), ...(await tensors('pillow.safetensors'))]);
+  for (const [name, bound] of Object.entries(JPEG_BOUNDS)) {
+    const { data, width, height } = decoded(name);
+    const golden = goldens.get(name);
+    assert.equal(golden?.dims, [height, width, 3], name);
+    const { max, mean } = difference(data, golden?.data as Uint8Array);
+    assert.ok(max <= bound.max && mean <= bound.mean, `${name}: ${max}, ${mean}`);
+  }
+});
+
+test('a progressive JPEG gives the pixels of the baseline one with the same coefficients', () => {
+  assert.equal(decoded('progressive.jpg'), decoded('baseline-420.jpg'));
+  assert.equal(decoded('progressive-gray.jpg'), decoded('gray-restart-7.jpg'));
+});
+
+test('bytes after the end of a picture are no part of it', () => {
+  for (const name of ['small.png', 'baseline-422.jpg', 'progressive-gray.jpg']) {
+    assert.equal(decodeImage(concat(picture(name), picture('gray.jpg'))), decoded(name), name);
+  }
+});
+
+test('bytes between the segments of a JPEG are skipped, as libjpeg does', () => {
+  const bytes = picture('baseline-422.jpg');
+  const frame = frameOf(bytes);
+  assert.equal(
+    decodeImage(concat(bytes.subarray(0, frame), Uint8Array.of(0, 1, 2, 0xff, 0xff), bytes.subarray(frame))),
+    decoded('baseline-422.jpg'),
+  );
+});
+
+test('a JPEG that lacks its end marker is read if it is in one piece, refused if it may lack more', async () => {
+  const baseline = picture('baseline-422.jpg');
+  assert.equal(decodeImage(baseline.subarray(0, -2)), decoded('baseline-422.jpg'));
+  await refuses(() => decodeImage(baseline.subarray(0, -6)), ImageError);
+  await refuses(() => decodeImage(picture('progressive-gray.jpg').subarray(0, -2)), ImageError, 'truncated');
+});
+
+test('a picture that ends anywhere before its end is refused with its name', async () => {
+  for (const name of PICTURES) {
+    const bytes = picture(name);
+    const random = randomNumbers(bytes.length);
+    for (let i = 0; i < 20; i++) {
+      const length = Math.floor(((i + random()) * (bytes.length - 8)) / 20);
+      await refuses(() => decodeImage(bytes.subarray(0, length), { source: name }), ImageError, name);
+    }
+  }
+});
+
+/** The size that the header says, however damaged the rest is. */
+function headerSize(bytes: Uint8Array): { width: number; height: number } {
+  if (isPng(bytes)) return readPngHeader(pngChunks(bytes, 'test').next().value as PngChunk, 'test');
+  return readJpegHeader([...jpegSegments(bytes, 'test')], 'test');
+}
+
+test('a damaged picture is refused or decoded to the size in its header', async () => {
+  let refused = 0;
+  let count = 0;
+  for (const name of PICTURES.filter((file) => picture(file).length < 20_000)) {
+    const bytes = picture(name);
+    const random = randomNumbers(bytes.length);
+    for (let i = 0; i < 12; i++) {
+      const damaged = bytes.slice();
+      // in the header, where it tells most, or anywhere
+      const range = i % 2 === 0 ? Math.min(700, bytes.length) : bytes.length;
+      for (let n = 0; n <= i % 4; n++) damaged[2 + Math.floor(random() * (range - 2))] = random() * 256;
+      const found = await valueOrNamedError(() => decodeImage(damaged));
+      count += 1;
+      if (!found) refused += 1;
+      else {
+        const { width, height } = headerSize(damaged);
+        assert.equal([found.width, found.height, found.data.length], [width, height, width * height * 3], name);
+        assert.ok(isPng(damaged) || isJpeg(damaged));
+      }
+    }
+  }
+  assert.ok(refused > count / 20 && refused < count, `${refused} of ${count}`);
+});
+
+test('a file of another format is refused, naming the file, its first bytes and the option', async () => {
+  await refuses(
+    () => decodeImage(new Uint8Array(Buffer.from('GIF89a...')), { source: 'a.gif' }),
+    ImageError,
+    'a.gif',
+    '47 49 46',
+    'decode',
+  );
+  await refuses(() => decodeImage(new Uint8Array()), ImageError, 'bytes: expected a PNG or JPEG file', 'no bytes');
+});
+
+test('a picture above maxPixels is refused before it is decoded', async () => {
+  await refuses(() => decodeImage(picture('small.png'), { maxPixels: 5489 }), ImageError, 'at most 5489', '90 x 61');
+  await refuses(() => decodeImage(picture('exif-1.jpg'), { maxPixels: 5489 }), ImageError, 'at most 5489', '90 x 61');
+  assert.is(decodeImage(picture('small.png'), { maxPixels: 5490 }).width, 90);
+  await refuses(() => decodeImage(picture('small.png'), { maxPixels: 0 }), ArgumentError, 'maxPixels');
+  await refuses(() => decodeImage(picture('small.png'), { maxPixels: Number.NaN }), ArgumentError, 'maxPixels');
+});
+
+const headerOnly = (width: number, height: number, interlaced = false, idat: Uint8Array = deflateSync(new Uint8Array(9))): Uint8Array => {
+  const header = new DataView(new ArrayBuffer(13));
+  header.setUint32(0, width);
+  header.setUint32(4, height);
+  header.setUint8(8, 8);
+  header.setUint8(12, interlaced ? 1 : 0);
+  return pngFile([
+    ['IHDR', new Uint8Array(header.buffer)],
+    ['IDAT', idat],
+    ['IEND', new Uint8Array()],
+  ]);
+};
+
+test('sizes of zero, absurd sizes, and sizes that the bytes cannot fill are refused', async () => {
+  await refuses(() => decodeImage(headerOnly(0, 5)), ImageError, 'at least 1 pixel', '0 x 5');
+  await refuses(() => decodeImage(headerOnly(2 ** 31, 2 ** 31)), ImageError, 'at most 100000000', 'maxPixels');
+  await refuses(() => decodeImage(headerOnly(9000, 9000)), ImageError, 'cannot hold 9000 x 9000');
+  const jpeg = picture('exif-1.jpg');
+  const size = frameOf(jpeg) + 5;
+  await refuses(() => decodeImage(patched(patched(jpeg, size, 0), size + 1, 0)), ImageError, 'at least 1 pixel', '90 x 0');
+  await refuses(() => decodeImage(patched(patched(jpeg, size, 255), size + 2, 255)), ImageError, 'at most 100000000');
+  await refuses(() => decodeImage(patched(patched(jpeg, size, 36), size + 2, 36)), ImageError, 'cannot hold 9306 x 9277');
+});
+
+test('compressed data that is longer than the picture, or shorter, is refused', async () => {
+  await refuses(
+    () => decodeImage(headerOnly(4, 4, true, deflateSync(new Uint8Array(2 ** 22)))),
+    ImageError,
+    'Cannot create a Buffer larger than',
+  );
+  await refuses(() => decodeImage(headerOnly(4, 4, true)), ImageError, '9 bytes of pixels where 23 should be');
+  await refuses(() => decodeImage(headerOnly(4, 4)), ImageError, '9 bytes of pixels where 20 should be');
+});
+
+test('kinds of JPEG that are not decoded are refused by their properties', async () => {
+  const jpeg = picture('exif-1.jpg');
+  const frame = frameOf(jpeg);
+  await refuses(() => decodeImage(patched(jpeg, frame + 1, 0xc9)), ImageError, 'Huffman', 'frame type 9');
+  await refuses(() => decodeImage(patched(jpeg, frame + 4, 12)), ImageError, '12 bits');
+  await refuses(() => decodeImage(patched(jpeg, frame + 9, 2)), ImageError, '2 components');
+  await refuses(() => decodeImage(patched(jpeg, frame + 11, 0x51)), ImageError, 'sampling', '5x1');
+  const twice = concat(jpeg.subarray(0, frame), jpeg.subarray(frame, frame + 19), jpeg.subarray(frame));
+  await refuses(() => decodeImage(twice), ImageError, 'one frame header', 'found 2');
+});
+
+test('a JPEG of more scans than any encoder writes is refused', async () => {
+  const jpeg = picture('progressive-gray.jpg');
+  const scan = [...jpegSegments(jpeg, 'test')].find(({ marker }) => marker === 0xda)?.bytes as Uint8Array;
+  const at = scan.byteOffset - jpeg.byteOffset;
+  const many = concat(jpeg.subarray(0, at), ...new Array<Uint8Array>(101).fill(scan), jpeg.subarray(at));
+  await refuses(() => decodeImage(many), ImageError, 'at most 100 JPEG scans');
+});
+
+test('a JPEG without a scan of one of its components is refused', async () => {
+  const jpeg = picture('exif-1.jpg');
+  const frame = frameOf(jpeg);
+  await refuses(() => decodeImage(patched(jpeg, frame + 10, 77)), ImageError, 'scans of 3 components');
+});
+
+test('a PNG header that the format does not allow is refused', async () => {
+  const png = picture('small.png');
+  await refuses(() => decodeImage(patched(png, 25, 5)), ImageError, 'type 5 with 8 bits');
+  await refuses(() => decodeImage(patched(png, 24, 4)), ImageError, 'type 2 with 4 bits');
+  await refuses(() => decodeImage(patched(png, 12, 0x4a)), ImageError, 'IHDR', '"JHDR"');
+});
+
+test.run();

@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ArgumentError, ImageError } from '../../src/errors.ts';
+import { convertChannels, cutOut } from '../../src/image/pixels.ts';
+import { RESAMPLING, type Resampling, resize } from '../../src/image/resize.ts';
+import { Engine } from '../../src/runtime/engine.ts';
+import { refuses } from '../checkpoint/helpers.ts';
+import { resample } from '../reference/resample.ts';
+import { decoded, difference, randomPixels, tensors } from './helpers.ts';
+
+const SMOOTH = RESAMPLING.filter((name) => name !== 'nearest');
+
+test('a photograph becomes the bytes that Pillow makes of it', async () => {
+  const goldens = await tensors('resize.safetensors');
+  assert.is(goldens.size, 14);
+  for (const [name, golden] of goldens) {
+    const [file = '', filter, size = ''] = name.split('|');
+    const [height = 0, width = 0] = size.split('x').map(Number);
+    const { data } = resize(decoded(file), { width, height, resample: filter as Resampling });
+    assert.equal(difference(data, golden.data as Uint8Array), { max: 0, mean: 0 }, name);
+  }
+});
+
+test('every filter makes Pillow’s bytes in colour and grey, larger and smaller, of the narrowest and tallest', async () => {
+  const goldens = [...(await tensors('pillow.safetensors'))].filter(([name]) => name.includes('|'));
+  const photo = decoded('rgb.png');
+  assert.is(goldens.length, 84);
+  for (const [name, golden] of goldens) {
+    const [from = '', mode, filter, to = ''] = name.split('|');
+    const [w = 0, h = 0] = from.split('x').map(Number);
+    const [width = 0, height = 0] = to.split('x').map(Number);
+    const picture = convertChannels(cutOut(photo, { left: 0, top: 0, width: w, height: h }), mode === 'L' ? 1 : 3);
+    const { data } = resize(picture, { width, height, resample: filter as Resampling });
+    assert.equal(difference(data, golden.data as Uint8Array), { max: 0, mean: 0 }, name);
+  }
+});
+
+test('the kernels equal the slow resize on any size, number of channels and filter', () => {
+  const size = fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 50 }));
+  fc.assert(
+    fc.property(
+      size,
+      size,
+      size,
+      size,
+      fc.integer({ min: 1, max: 4 }),
+      fc.constantFrom(...SMOOTH),
+      fc.nat(),
+      (w, h, width, height, channels, name, seed) => {
+        const pixels = randomPixels(w, h, channels, seed);
+        assert.equal(resize(pixels, { width, height, resample: name }), resample(pixels, width, height, name));
+      },
+    ),
+    { seed: 1, numRuns: 300 },
+  );
+});
+
+test('pictures of black and white overshoot no further than to 0 and 255', () => {
+  const pixels = randomPixels(40, 30, 3, 1);
+  const extreme = { ...pixels, data: pixels.data.map((x) => (x < 128 ? 0 : 255)) };
+  for (const name of SMOOTH)
+    assert.equal(resize(extreme, { width: 90, height: 70, resample: name }), resample(extreme, 90, 70, name), name);
+});
+
+test('a picture of many strips equals the slow resize, and little engine memory is taken', () => {
+  const engine = new Engine();
+  const large = randomPixels(1500, 900, 3, 2);
+  assert.equal(resize(large, { width: 20, height: 30, resample: 'bicubic' }, engine), resample(large, 20, 30, 'bicubic'));
+  const small = randomPixels(6, 5, 3, 3);
+  assert.equal(resize(small, { width: 700, height: 800, resample: 'lanczos' }, engine), resample(small, 700, 800, 'lanczos'));
+  assert.ok(engine.reserved < 4 * 2 ** 20, `${engine.reserved} bytes`);
+  engine.dispose();
+});
+
+test('the engine’s memory does not grow from the second run on', () => {
+  const engine = new Engine();
+  const pixels = randomPixels(300, 200, 3, 4);
+  resize(pixels, { width: 100, height: 90 }, engine);
+  const { reserved } = engine;
+  for (let i = 0; i < 10; i++) resize(pixels, { width: 100, height: 90 }, engine);
+  assert.is(engine.reserved, reserved);
+  engine.dispose();
+});
+
+test('filters go by Pillow’s codes as well as by name, and bicubic is the default', () => {
+  const pixels = randomPixels(9, 8, 3, 5);
+  RESAMPLING.forEach((name, code) => {
+    assert.equal(resize(pixels, { width: 5, height: 6, resample: code }), resize(pixels, { width: 5, height: 6, resample: name }), name);
+  });
+  assert.equal(resize(pixels, { width: 5, height: 6 }), resize(pixels, { width: 5, height: 6, resample: 'bicubic' }));
+});
+
+test('a picture of the right size is given back as it is', () => {
+  const pixels = randomPixels(9, 8, 3, 6);
+  for (const resample of RESAMPLING) assert.is(resize(pixels, { width: 9, height: 8, resample }), pixels);
+});
+
+test('a picture of the right width or height is resized in the other direction only', () => {
+  const pixels = randomPixels(9, 8, 3, 7);
+  assert.equal(resize(pixels, { width: 9, height: 5 }), resample(pixels, 9, 5, 'bicubic'));
+  assert.equal(resize(pixels, { width: 4, height: 8 }), resample(pixels, 4, 8, 'bicubic'));
+});
+
+test('an unknown filter and an impossible or absurd size are refused by name', async () => {
+  const pixels = randomPixels(2, 2, 3, 8);
+  await refuses(() => resize(pixels, { width: 1, height: 1, resample: 6 }), ArgumentError, 'resample', '3 (bicubic)', 'found 6');
+  await refuses(() => resize(pixels, { width: 1, height: 1, resample: 'cubic' as 'bicubic' }), ArgumentError, 'resample', '"cubic"');
+  await refuses(() => resize(pixels, { width: 0, height: 1 }), ImageError, '0 x 1');
+  await refuses(() => resize(pixels, { width: 1, height: 1.5 }), ImageError, '1 x 1.5');
+  await refuses(() => resize(pixels, { width: 20_000, height: 20_000 }), ImageError, '20000 x 20000', 'maxPixels');
+  await refuses(() => resize(pixels, { width: 10, height: 10, maxPixels: 99 }), ImageError, 'at most 99 pixels');
+});
+
+test.run();
