@@ -13,7 +13,7 @@ class CallableBase {
 Object.setPrototypeOf(CallableBase.prototype, Function.prototype);
 
 /**
- * Base of classes whose instances are called like functions, as models and processors of transformers are: a call runs the instance's `_call`.
+ * Base of classes whose instances are called like functions, as models and processors of transformers: a call runs the instance's _call.
  * `class Sum extends Callable<[a: number, b: number], number> { override _call(a, b) { return a + b; } }`, then `new Sum()(1, 2)`.
  */
 export const Callable = CallableBase as unknown as abstract new <A extends unknown[], R>() => CallMethod<A, R>;

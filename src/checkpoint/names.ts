@@ -22,7 +22,7 @@ const TRANSFORMERS_5: readonly Rule[] = [
 ];
 
 /**
- * The same tensors under the names that transformers has used on the hub since v4.31, which are those of our models, give or take a prefix such
+ * The same tensors under the names that transformers uses on the hub, which are those of our models, give or take a prefix such
  * as "dinov2.". Names that are canonical already, or unknown, stay as they are. Nothing is read; both checkpoints share their files.
  * @throws {CheckpointError} naming the tensors that do not fit together
  */

@@ -20,7 +20,11 @@ export function classificationLoss(logits: Float32, labels: Tensor | readonly nu
   const target = labels instanceof Tensor ? labels : fromNumbers(labels, classes, problem);
   const kind = problem ?? infer(classes, target);
   const value =
-    kind === 'regression' ? squaredError(logits, target) : kind === 'single_label_classification' ? crossEntropy(logits, target, batch, classes) : binaryCrossEntropy(logits, target);
+    kind === 'regression'
+      ? squaredError(logits, target)
+      : kind === 'single_label_classification'
+        ? crossEntropy(logits, target, batch, classes)
+        : binaryCrossEntropy(logits, target);
   return new Tensor('float32', [value], []);
 }
 

@@ -34,7 +34,9 @@ class NodeFile implements RandomAccess {
     while (done < length) {
       const { bytesRead } = await this.#handle.read(this.#buffer, done, length - done, offset + done);
       if (bytesRead === 0) {
-        throw new HostError(`${this.name}: expected ${length} bytes at ${offset}, found ${done}: the file became shorter while it was read`);
+        throw new HostError(
+          `${this.name}: expected ${length} bytes at ${offset}, found ${done}: the file became shorter while it was read`,
+        );
       }
       done += bytesRead;
     }

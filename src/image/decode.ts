@@ -14,11 +14,11 @@ export interface DecodeOptions {
 }
 
 /**
- * The RGB pixels of a PNG or JPEG file, told apart by their first bytes, as Pillow's `convert('RGB')` gives them: alpha is dropped, grey repeated,
- * palettes looked up, of 16 bits the upper 8 taken, CMYK converted without a profile. EXIF orientation is not applied.
- * PNG equals Pillow. Of JPEG libjpeg-turbo's other inverse DCT makes up to 4 levels of difference, and where chroma is subsampled its smooth upsampling
- * up to about 110 at sharp edges between colours: jpeg-js repeats the nearest sample. It refuses progressive files with subsampled chroma and restart
- * intervals that do not divide the number of blocks.
+ * The RGB pixels of a PNG or JPEG file, told apart by their first bytes, as Pillow's `convert('RGB')` gives them: alpha is dropped, grey
+ * repeated, palettes looked up, of 16 bits the upper 8 taken, CMYK converted without a profile. EXIF orientation is not applied.
+ * PNG equals Pillow. JPEG differs from libjpeg-turbo by up to 4 levels for another inverse DCT, and where chroma is subsampled by up to
+ * about 110 at sharp edges between colours: libjpeg-turbo interpolates it, jpeg-js repeats the nearest sample. jpeg-js refuses progressive
+ * files that have both subsampled chroma and restart intervals which do not divide the number of blocks.
  * @throws {ImageError} when the file is neither, truncated or damaged, or of more than `maxPixels` pixels
  */
 export function decodeImage(bytes: Uint8Array, { maxPixels, source = 'bytes' }: DecodeOptions = {}): Pixels {
@@ -72,7 +72,8 @@ function decodeJpeg(bytes: Uint8Array, source: string, maxPixels: number | undef
   const { width, height, components, isYcc, blocks } = readJpegHeader(segments, source);
   checkSize(source, width, height, maxPixels);
   const { data } = orImageError(source, 'JPEG', () => {
-    if (bytes.length * 8 < blocks) throw new Error(`${bytes.length} bytes cannot hold ${width} x ${height} pixels`); // a block takes at least a bit
+    // a block takes at least a bit
+    if (bytes.length * 8 < blocks) throw new Error(`${bytes.length} bytes cannot hold ${width} x ${height} pixels`);
     return jpeg.decode(essentials(segments, components === 4 ? adobeMarker(isYcc) : []), {
       colorTransform: isYcc,
       formatAsRGBA: false,
@@ -98,7 +99,7 @@ function essentials(segments: readonly JpegSegment[], colorMarker: readonly numb
   ]);
 }
 
-/** APP14 of Adobe (Technical Note 5116, section 18), without which jpeg-js takes no four components: version 100, no flags, 2 YCCK or 0 CMYK. */
+/** APP14 of Adobe (Technical Note 5116), without which jpeg-js takes no four components: version 100, no flags, 2 for YCCK, 0 for CMYK. */
 function adobeMarker(isYcck: boolean): number[] {
   return [0xff, MARKER.APP14, 0, 14, ...Array.from('Adobe', (c) => c.charCodeAt(0)), 0, 100, 0, 0, 0, 0, isYcck ? 2 : 0];
 }

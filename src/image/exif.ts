@@ -6,7 +6,7 @@ import { isPng, pngChunks } from './png.ts';
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 /**
- * The orientation of a JPEG file (in its first Exif segment) or a PNG file (in its eXIf chunk); 1 where there is none or none that can be read.
+ * The orientation of a JPEG file (in its first Exif segment) or a PNG file (in its eXIf chunk); 1 where there is none that can be read.
  * @param source what the message names
  * @throws {ImageError} when the file is truncated
  */

@@ -77,7 +77,7 @@ const MAX_SCANS = 100;
 
 /**
  * What the segments say about the picture.
- * @throws {ImageError} naming what is missing, damaged, or of a kind that is not decoded: arithmetic coding, lossless, hierarchical, 12 bits
+ * @throws {ImageError} naming what is missing, damaged, or of a kind that is not decoded: arithmetic, lossless, hierarchical, 12 bits
  */
 export function readJpegHeader(segments: readonly JpegSegment[], source: string): JpegHeader {
   const frames = segments.filter(isFrame);
@@ -122,8 +122,8 @@ function isFrame({ marker }: JpegSegment): boolean {
 }
 
 /**
- * A file that lost its end must not become a picture that is grey in part. Where all scans are there, the decoder notices if the last one is short; that a scan is missing
- * shows in a component without one, or, as scans of progressive files refine each other, in a missing EOI.
+ * A file that lost its end must not become a picture that is grey in part. The decoder notices when the last scan is short; that a scan is
+ * missing shows in a component without one or, as the scans of progressive files refine each other, in a missing EOI.
  */
 function checkScans(segments: readonly JpegSegment[], ids: readonly number[], progressive: boolean, source: string): void {
   const scans = segments.filter(({ marker }) => marker === MARKER.SOS).map(({ data }) => data);

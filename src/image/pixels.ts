@@ -38,8 +38,8 @@ export function checkPixels(source: string, { data, width, height, channels }: P
 }
 
 /**
- * The picture with another number of channels, as Pillow's `convert`: alpha is dropped or made opaque, grey is repeated, colours become grey by the
- * luma of ITU-R 601-2 in 16-bit fixed point (src/libImaging/Convert.c). The picture itself where nothing changes.
+ * The picture with another number of channels, as Pillow's `convert`: alpha is dropped or made opaque, grey is repeated, colours become
+ * grey by the luma of ITU-R 601-2 in 16-bit fixed point (src/libImaging/Convert.c). The picture itself where nothing changes.
  */
 export function convertChannels(pixels: Pixels, channels: number): Pixels {
   if (channels === pixels.channels) return pixels;

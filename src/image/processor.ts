@@ -23,7 +23,7 @@ export interface BitImageProcessorConfig {
   readonly do_convert_rgb: boolean;
   /** Default true. */
   readonly do_resize: boolean;
-  /** The size to resize to: of the shorter edge, the other in proportion, or of both. Default { shortest_edge: 224 }; a number is the shorter edge. */
+  /** What to resize to: the shorter edge, as which a number counts too, or both. Default { shortest_edge: 224 }. */
   readonly size: { readonly shortest_edge: number } | Extent;
   /** Pillow's code of the filter: 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming. Default 3. */
   readonly resample: number;
@@ -60,21 +60,28 @@ export interface ProcessorOutput {
 type Images = ImageInput | readonly ImageInput[];
 type CallOptions = BitImageProcessorOptions & ReadOptions;
 
+/** What is called with pictures and has the fields of the configuration. */
+const ProcessorBase = Callable as abstract new () => BitImageProcessorConfig &
+  InstanceType<typeof Callable<[images: Images, options?: CallOptions], Promise<ProcessorOutput>>>;
+
 /**
- * Pictures into the numbers a model takes, as `BitImageProcessor` of transformers does it with Pillow: RGB, resize, crop the middle, rescale, normalise.
- * The bytes after the resize are Pillow's; the rescaled are computed in float64 and rounded to float32, the normalised in float32.
+ * Pictures into the numbers a model takes, as `BitImageProcessor` of transformers does it with Pillow: RGB, resize, crop the middle,
+ * rescale, normalise. The bytes after the resize are Pillow's; the rescaled are computed in float64 and rounded to float32, the normalised
+ * in float32.
  *
  * Called with pictures and, if wanted, fields that replace those of the configuration for this call and options of reading.
- * Throws ImageError and NotFoundError for what cannot be read, ShapeError for pictures whose sizes end up different, ConfigError for a field of a
- * wrong type, ArgumentError for an option that is none.
+ * Throws ImageError and NotFoundError for what cannot be read, ShapeError for pictures whose sizes end up different, ConfigError for a
+ * field of a wrong type, ArgumentError for an option that is none.
  */
-export class BitImageProcessor extends Callable<[images: Images, options?: CallOptions], Promise<ProcessorOutput>> {
+export class BitImageProcessor extends ProcessorBase {
+  /** The fields, and what else the file holds. */
   readonly config: BitImageProcessorConfig;
 
   /** @throws {ConfigError} naming a field of a wrong type */
   constructor(config: BitImageProcessorOptions = {}) {
     super();
     this.config = resolve(DEFAULTS, config);
+    for (const name of Object.keys(FIELDS) as (keyof BitImageProcessorConfig)[]) Object.assign(this, { [name]: this.config[name] });
   }
 
   /**
@@ -96,8 +103,7 @@ export class BitImageProcessor extends Callable<[images: Images, options?: CallO
   override async _call(images: Images, options: CallOptions = {}): Promise<ProcessorOutput> {
     const { exifOrientation, decode, maxPixels, ...fields } = options;
     const unknown = Object.keys(fields).find((name) => !Object.hasOwn(FIELDS, name));
-    if (unknown !== undefined)
-      throw new ArgumentError(`options: expected fields of the processor and options of reading, found ${describe(unknown)}`);
+    if (unknown !== undefined) throw new ArgumentError(`options: expected a field or an option of reading, found ${describe(unknown)}`);
     const config = resolve(this.config, fields);
     const original_sizes: [number, number][] = [];
     const pictures: Pixels[] = [];
@@ -129,7 +135,7 @@ export const AutoImageProcessor = {
    */
   async from_pretrained(source: ModelSource, options: BitImageProcessorOptions = {}): Promise<BitImageProcessor> {
     const config = await readConfig(source);
-    const type = config['image_processor_type'] ?? config['feature_extractor_type'];
+    const type = config.image_processor_type ?? config.feature_extractor_type;
     const Processor = typeof type === 'string' && Object.hasOwn(PROCESSORS, type) ? PROCESSORS[type] : undefined;
     if (!Processor) {
       throw new ConfigError(
@@ -187,7 +193,7 @@ function stack(pictures: readonly Pixels[], config: BitImageProcessorConfig): Te
   return new Tensor('float32', values, [pictures.length, channels, height, width]);
 }
 
-/** What becomes of the bytes 0 to 255 in each channel: rescaled in float64, then rounded to float32 and normalised in it, as transformers does with Pillow. */
+/** What becomes of the bytes 0 to 255 in each channel: rescaled in float64, then rounded to float32 and normalised in it. */
 function valueTables(channels: number, config: BitImageProcessorConfig): Float32Array[] {
   const rescaled = Float32Array.from({ length: 256 }, (_, byte) => (config.do_rescale ? byte * config.rescale_factor : byte));
   if (!config.do_normalize) return new Array<Float32Array>(channels).fill(rescaled);
@@ -198,8 +204,7 @@ function valueTables(channels: number, config: BitImageProcessorConfig): Float32
 
 function perChannel(field: string, values: number | readonly number[], channels: number): readonly number[] {
   if (typeof values === 'number') return new Array<number>(channels).fill(values);
-  if (values.length !== channels)
-    throw new ConfigError(`image processor: ${field}: expected ${channels} numbers, one a channel, found ${values.length}`);
+  if (values.length !== channels) throw new ConfigError(`image processor: ${field}: expected ${channels} numbers, found ${values.length}`);
   return values;
 }
 
@@ -232,7 +237,7 @@ const FIELDS: { readonly [K in keyof BitImageProcessorConfig]: Field<BitImagePro
     expected: 'a number of pixels, { shortest_edge } or { height, width }',
     parse: (found) => {
       if (isPixelCount(found)) return { shortest_edge: found };
-      if (isJsonObject(found) && isPixelCount(found['shortest_edge'])) return { shortest_edge: found['shortest_edge'] };
+      if (isJsonObject(found) && isPixelCount(found.shortest_edge)) return { shortest_edge: found.shortest_edge };
       return parseExtent(found);
     },
   },
@@ -255,15 +260,16 @@ const FIELDS: { readonly [K in keyof BitImageProcessorConfig]: Field<BitImagePro
   },
 };
 
-/** The fields of `base`, those that are given replaced and checked, and after them what is no field. */
+/** The fields of `base` with those that are given in their place, checked; what is no field is kept. */
 function resolve(base: BitImageProcessorConfig, given: Readonly<Record<string, unknown>>): BitImageProcessorConfig {
   const config: Record<string, unknown> = { ...base };
   for (const [name, value] of Object.entries(given)) {
     const field: Field<unknown> | undefined = Object.hasOwn(FIELDS, name) ? FIELDS[name as keyof typeof FIELDS] : undefined;
     if (field && (value === null || value === undefined)) continue;
     config[name] = field ? field.parse(value) : value;
-    if (field && config[name] === undefined)
+    if (field && config[name] === undefined) {
       throw new ConfigError(`image processor: ${name}: expected ${field.expected}, found ${describe(value)}`);
+    }
   }
   return config as unknown as BitImageProcessorConfig;
 }

@@ -27,8 +27,8 @@ export interface ReadOptions {
 }
 
 /**
- * A picture in memory, as in transformers.js: rows from the top, channels interleaved, 8 bits each. Methods give new pictures (or this one, where
- * there is nothing to do) and change none.
+ * A picture in memory, as in transformers.js: rows from the top, channels interleaved, 8 bits each. Methods give new pictures (or this one,
+ * where there is nothing to do) and change none.
  */
 export class RawImage implements Pixels {
   readonly data: Uint8Array;

@@ -46,8 +46,8 @@ function keys(x: number): number {
 }
 
 /**
- * Pillow's `resize` of 8-bit pictures, equal to it in every byte: both directions in turn, rounded to bytes between, with the filter widened to the
- * scale where the picture becomes smaller. Each channel by itself: alpha does not weigh the colours.
+ * Pillow's `resize` of 8-bit pictures, equal to it in every byte: both directions in turn, rounded to bytes between, with the filter
+ * widened to the scale where the picture becomes smaller. Each channel by itself: alpha does not weigh the colours.
  * @returns the picture itself where the size is already right
  * @throws {ImageError} on a size below 1 or above maxPixels
  * @throws {ArgumentError} on an unknown filter

@@ -1,9 +1,9 @@
-import { classificationLoss } from '../heads/loss.ts';
 import { ImageClassifier } from '../heads/imageClassifier.ts';
+import { classificationLoss } from '../heads/loss.ts';
 import { transpose } from '../tensor/ops.ts';
-import { fetch, type Float32, owned } from '../tensor/place.ts';
+import { type Float32, fetch, owned } from '../tensor/place.ts';
 import type { Dinov2Config, Dinov2ConfigFields } from './config.ts';
-import { type CallOptions, type HeadMaskOption, gridOf, type LabelsOption, type MaskedOption, type Request } from './inputs.ts';
+import { type CallOptions, gridOf, type HeadMaskOption, type LabelsOption, type MaskedOption, type Request } from './inputs.ts';
 import type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './outputs.ts';
 import { Dinov2PreTrainedModel, type ModelOptions, observe } from './pretrained.ts';
 
@@ -39,7 +39,10 @@ export class Dinov2Model extends Dinov2PreTrainedModel<Dinov2ModelOutput, CallOp
 }
 
 /** A linear classifier on the class token and the mean of the patch tokens, as transformers v4.37.2 has it. */
-export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<ImageClassifierOutput, CallOptions & HeadMaskOption & LabelsOption> {
+export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<
+  ImageClassifierOutput,
+  CallOptions & HeadMaskOption & LabelsOption
+> {
   readonly #classifier: ImageClassifier;
 
   constructor(config: Dinov2Config | Dinov2ConfigFields = {}, options: ModelOptions = {}) {
@@ -106,7 +109,10 @@ export class Dinov2Backbone extends Dinov2PreTrainedModel<BackboneOutput, CallOp
     for (let i = 0; i < batch; i++) {
       this.engine.scope(() => {
         const state = apply_layernorm ? this.encoder.layernorm.forward(x.at(i)) : x.at(i); // (tokens, hidden)
-        fetch(reshape_hidden_states ? transpose(state.slice(tokens - rows * columns)).reshape(hidden_size, rows, columns) : state, map.at(i));
+        fetch(
+          reshape_hidden_states ? transpose(state.slice(tokens - rows * columns)).reshape(hidden_size, rows, columns) : state,
+          map.at(i),
+        );
       });
     }
     return map;

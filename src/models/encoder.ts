@@ -6,7 +6,7 @@ import { interpolatePositions, type PosEmbed } from '../nn/positionEmbedding.ts'
 import { SelfAttention } from '../nn/selfAttention.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { Activation } from '../runtime/kernels.ts';
-import { add, type AttentionOptions } from '../tensor/ops.ts';
+import { type AttentionOptions, add } from '../tensor/ops.ts';
 import { copyTo, type Float32, place } from '../tensor/place.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Dinov2Config, HiddenAct } from './config.ts';

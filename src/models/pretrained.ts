@@ -1,8 +1,8 @@
 import { Callable } from '../callable.ts';
-import { canonical } from '../checkpoint/names.ts';
-import { openCheckpoint, saveCheckpoint, type SaveOptions } from '../checkpoint/shards.ts';
-import type { ModelSource } from '../checkpoint/source.ts';
 import { describe } from '../checkpoint/json.ts';
+import { canonical } from '../checkpoint/names.ts';
+import { openCheckpoint, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
+import type { ModelSource } from '../checkpoint/source.ts';
 import { ArgumentError, DTypeError } from '../errors.ts';
 import { Parameters } from '../nn/parameters.ts';
 import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';
@@ -82,7 +82,8 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
    */
   constructor(config: Dinov2Config | Dinov2ConfigFields = {}, { posEmbed = 'offset', build, memoryLimit }: ModelOptions = {}) {
     super();
-    if (!POS_EMBEDS.includes(posEmbed)) throw new ArgumentError(`posEmbed: expected one of ${POS_EMBEDS.join(', ')}, found ${describe(posEmbed)}`);
+    if (!POS_EMBEDS.includes(posEmbed))
+      throw new ArgumentError(`posEmbed: expected one of ${POS_EMBEDS.join(', ')}, found ${describe(posEmbed)}`);
     this.config = config instanceof Dinov2Config ? config : new Dinov2Config(config);
     this.engine = new Engine({ ...(build && { build }), ...(memoryLimit !== undefined && { memoryLimit }) });
     this.parameters = new Parameters(this.engine);
@@ -131,9 +132,14 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
    * @param example the shape, or inputs of that shape
    * @throws {ShapeError} {ArgumentError}
    */
-  async trace(example: TraceShape | ModelInputs, options?: Pick<CallOptions, 'output_attentions' | 'output_hidden_states'>): Promise<Traced<Output>> {
+  async trace(
+    example: TraceShape | ModelInputs,
+    options?: Pick<CallOptions, 'output_attentions' | 'output_hidden_states'>,
+  ): Promise<Traced<Output>> {
     const dims = this.#traceDims(example);
-    const request = resolveRequest(this.config, [], new Tensor('float32', new Float32Array(dims.reduce((n, d) => n * d, 1)), dims), { ...options });
+    const request = resolveRequest(this.config, [], new Tensor('float32', new Float32Array(dims.reduce((n, d) => n * d, 1)), dims), {
+      ...options,
+    });
     const { result: output, ...recording } = await this.#turn(() =>
       this.engine.record(async () => {
         const input = place(this.engine, 'float32', dims);
@@ -165,7 +171,9 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
       })),
       options,
     );
-    await new Dinov2Config({ ...this.config.to_dict(), architectures: [this.constructor.name], torch_dtype: dtype }).save_pretrained(folder);
+    await new Dinov2Config({ ...this.config.to_dict(), architectures: [this.constructor.name], torch_dtype: dtype }).save_pretrained(
+      folder,
+    );
   }
 
   /**
@@ -225,7 +233,12 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   #traceDims(example: TraceShape | ModelInputs): readonly number[] {
     const pixels = example instanceof Tensor ? example : 'pixel_values' in example ? example.pixel_values : undefined;
-    const dims = pixels?.dims ?? [(example as TraceShape).batch ?? 1, this.config.num_channels, (example as TraceShape).height, (example as TraceShape).width];
+    const dims = pixels?.dims ?? [
+      (example as TraceShape).batch ?? 1,
+      this.config.num_channels,
+      (example as TraceShape).height,
+      (example as TraceShape).width,
+    ];
     checkPixelDims(this.config, dims);
     return dims;
   }

@@ -81,7 +81,10 @@ export class Parameters {
         checkDims(`weight "${names.weight}"`, [outputs, ...inputs], value.dims);
         get().pack(value.reshape(outputs, columns), lastBias);
       },
-      read: () => get().unpack().weight.reshape(outputs, ...inputs),
+      read: () =>
+        get()
+          .unpack()
+          .weight.reshape(outputs, ...inputs),
     });
     if (bias) {
       this.#list.push({

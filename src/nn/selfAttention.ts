@@ -1,4 +1,4 @@
-import { attention, type AttentionOptions } from '../tensor/ops.ts';
+import { type AttentionOptions, attention } from '../tensor/ops.ts';
 import type { Float32 } from '../tensor/place.ts';
 import { Linear } from './linear.ts';
 import type { Parameters } from './parameters.ts';

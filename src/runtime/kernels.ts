@@ -8,7 +8,21 @@ export interface Kernels {
   f32_pack(n: number, k: number, source: Address, stride: number, bias: Address, target: Address): void;
   f32_pack_rows(n: number, k: number, source: Address, stride: number, target: Address): void;
   f32_unpack(n: number, k: number, source: Address, target: Address, bias: Address): void;
-  f32_attention(queries: number, keys: number, width: number, q: Address, ldq: number, k: Address, v: Address, out: Address, ldo: number, scale: number, weight: number, strip: Address, probabilities: Address): void;
+  f32_attention(
+    queries: number,
+    keys: number,
+    width: number,
+    q: Address,
+    ldq: number,
+    k: Address,
+    v: Address,
+    out: Address,
+    ldo: number,
+    scale: number,
+    weight: number,
+    strip: Address,
+    probabilities: Address,
+  ): void;
   f32_softmax(rows: number, columns: number, x: Address, y: Address): void;
   f32_layer_norm(rows: number, columns: number, x: Address, weight: Address, bias: Address, epsilon: number, y: Address): void;
   f32_activation(count: number, kind: number, x: Address, y: Address): void;
@@ -17,14 +31,51 @@ export interface Kernels {
   f32_mul(rows: number, columns: number, x: Address, y: Address, ldy: number, z: Address): void;
   f32_mean(rows: number, columns: number, x: Address, ldx: number, y: Address): void;
   f32_transpose(rows: number, columns: number, x: Address, y: Address): void;
-  f32_patchify(channels: number, width: number, patchHeight: number, patchWidth: number, gridHeight: number, gridWidth: number, plane: number, x: Address, y: Address): void;
+  f32_patchify(
+    channels: number,
+    width: number,
+    patchHeight: number,
+    patchWidth: number,
+    gridHeight: number,
+    gridWidth: number,
+    plane: number,
+    x: Address,
+    y: Address,
+  ): void;
   f16_to_f32(count: number, source: Address, target: Address): void;
   bf16_to_f32(count: number, source: Address, target: Address): void;
   f32_to_f16(count: number, source: Address, target: Address): void;
   f32_to_bf16(count: number, source: Address, target: Address): void;
-  f32_resample(outer: number, size: number, to: number, inner: number, taps: number, x: Address, indices: Address, weights: Address, y: Address): void;
-  u8_resample_horizontal(rows: number, width: number, outWidth: number, channels: number, pairs: number, input: Address, table: Address, output: Address): void;
-  u8_resample_vertical(outRows: number, rowBytes: number, pairs: number, firstRow: number, input: Address, table: Address, output: Address): void;
+  f32_resample(
+    outer: number,
+    size: number,
+    to: number,
+    inner: number,
+    taps: number,
+    x: Address,
+    indices: Address,
+    weights: Address,
+    y: Address,
+  ): void;
+  u8_resample_horizontal(
+    rows: number,
+    width: number,
+    outWidth: number,
+    channels: number,
+    pairs: number,
+    input: Address,
+    table: Address,
+    output: Address,
+  ): void;
+  u8_resample_vertical(
+    outRows: number,
+    rowBytes: number,
+    pairs: number,
+    firstRow: number,
+    input: Address,
+    table: Address,
+    output: Address,
+  ): void;
 }
 
 export type KernelName = keyof Kernels;

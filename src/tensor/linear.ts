@@ -1,5 +1,5 @@
-import { ACTIVATIONS, type Activation, PANEL } from '../runtime/kernels.ts';
 import type { Engine } from '../runtime/engine.ts';
+import { ACTIVATIONS, type Activation, PANEL } from '../runtime/kernels.ts';
 import type { Address } from '../runtime/memory.ts';
 import { addressOf, checkDims, type Float32, operate, place, placed } from './place.ts';
 import type { Tensor } from './tensor.ts';

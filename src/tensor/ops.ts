@@ -1,7 +1,7 @@
 import { ShapeError } from '../errors.ts';
 import { ACTIVATIONS, type Activation, PANEL, STRIP_ROWS } from '../runtime/kernels.ts';
 import { addressOf, checkDims, type Float32, operate, place } from './place.ts';
-import { sizeOf, Tensor } from './tensor.ts';
+import { sizeOf, type Tensor } from './tensor.ts';
 
 /**
  * Matrix product over the last two dimensions: a (..., m, k), b (..., k, n) or (k, n) -> (..., m, n)
@@ -95,7 +95,11 @@ export function multiply(x: Tensor, y: Tensor): Float32 {
 }
 
 function elementwise(kernel: 'f32_add' | 'f32_mul', x: Tensor, y: Tensor, out?: Float32): Float32 {
-  checkDims(`${kernel === 'f32_add' ? 'add' : 'multiply'}: y`, y.dims.length < x.dims.length ? x.dims.slice(x.dims.length - y.dims.length) : x.dims, y.dims);
+  checkDims(
+    `${kernel === 'f32_add' ? 'add' : 'multiply'}: y`,
+    y.dims.length < x.dims.length ? x.dims.slice(x.dims.length - y.dims.length) : x.dims,
+    y.dims,
+  );
   return operate(kernel, [x, y], (engine, [a, b]) => {
     const z = out ?? place(engine, 'float32', a.dims);
     checkDims(`${kernel}: out`, a.dims, z.dims);

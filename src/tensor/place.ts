@@ -16,7 +16,8 @@ export function place<T extends DType>(engine: Engine, dtype: T, dims: readonly 
 /** The tensor in the engine's memory: itself if it is there, else a copy. */
 export function placed<T extends DType>(engine: Engine, tensor: Tensor<T>): Tensor<T> {
   if (tensor.place) {
-    if (tensor.place.engine !== engine) throw new ArgumentError('tensor: expected one of this engine, found one of another: use its clone()');
+    if (tensor.place.engine !== engine)
+      throw new ArgumentError('tensor: expected one of this engine, found one of another: use its clone()');
     return tensor;
   }
   const copy = place(engine, tensor.dtype, tensor.dims);

@@ -58,7 +58,12 @@ export function resample(x: Tensor, { height, width, scaleFactor, ...options }: 
 export function taps(
   size: number,
   to: number,
-  { filter, alignCorners = false, antialias = false, factor }: Omit<ResampleOptions, 'height' | 'width' | 'scaleFactor'> & { factor?: number },
+  {
+    filter,
+    alignCorners = false,
+    antialias = false,
+    factor,
+  }: Omit<ResampleOptions, 'height' | 'width' | 'scaleFactor'> & { factor?: number },
 ): Taps {
   if (antialias && alignCorners) throw new ArgumentError('resample: antialias and alignCorners exclude each other');
   const step = alignCorners ? (to > 1 ? (size - 1) / (to - 1) : 0) : factor !== undefined ? 1 / factor : size / to;

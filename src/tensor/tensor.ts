@@ -1,8 +1,8 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { Address } from '../runtime/memory.ts';
-import { bytesOf, checkDType, type DataOf, DTYPES, type DType, type TensorData } from './dtype.ts';
 import { fromFloat32, toFloat32 } from './convert.ts';
+import { bytesOf, checkDType, type DataOf, DTYPES, type DType, type TensorData } from './dtype.ts';
 
 /** Where the elements are: in an array that the tensor owns, or at a place in an engine's memory. */
 interface Place {
@@ -38,7 +38,9 @@ export class Tensor<T extends DType = DType> {
     }
     const array = Array.isArray(data) ? arrayOf(dtype, data) : (data as DataOf<T>);
     if (!(array instanceof DTYPES[dtype])) {
-      throw new DTypeError(`data: expected ${DTYPES[dtype].name} for dtype ${dtype}, found ${Object.prototype.toString.call(data).slice(8, -1)}`);
+      throw new DTypeError(
+        `data: expected ${DTYPES[dtype].name} for dtype ${dtype}, found ${Object.prototype.toString.call(data).slice(8, -1)}`,
+      );
     }
     if (array.length !== this.size) {
       throw new ShapeError(`dims [${dims}]: expected ${this.size} elements, found ${array.length}`);

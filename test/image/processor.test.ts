@@ -82,6 +82,14 @@ test('without a file the defaults of BitImageProcessor hold', () => {
   });
 });
 
+test('the fields are properties of the processor', () => {
+  const processor = new BitImageProcessor({ ...DINOV2, _call: 'no method' } as BitImageProcessorOptions);
+  assert.equal(processor.image_mean, DINOV2.image_mean);
+  assert.equal(processor.size, { shortest_edge: 256 });
+  assert.is(processor.do_convert_rgb, true);
+  assert.type(processor._call, 'function');
+});
+
 test('sizes may be numbers, and null stands for the default', () => {
   const { config } = new BitImageProcessor({ size: 300, crop_size: 280, image_mean: null, do_resize: null });
   assert.equal(config.size, { shortest_edge: 300 });

@@ -1,7 +1,7 @@
 """Makes pillow.safetensors and the pictures it speaks of, with Pillow 12.3.0: python make.py
 
-`NAME.jpg` (height, width, 3): the picture as Pillow decodes it. `WxH|mode|filter|WxH` (height, width, channels): what Pillow resizes the upper left
-W x H pixels of rgb.png to, in that mode.
+`NAME.jpg` (height, width, 3): the picture as Pillow decodes it. `WxH|mode|filter|WxH` (height, width, channels): what Pillow resizes the
+upper left W x H pixels of rgb.png to, in that mode.
 """
 
 import json
@@ -12,7 +12,15 @@ from PIL import Image
 
 FOLDER = Path(__file__).parent / "images"
 FILTERS = {f.name.lower(): f for f in Image.Resampling}
-SIZES = [((40, 30), (17, 23)), ((40, 30), (61, 47)), ((300, 200), (3, 5)), ((300, 1), (5, 4)), ((2, 236), (52, 1)), ((2, 201), (3, 190)), ((1, 1), (4, 3))]
+SIZES = [
+    ((40, 30), (17, 23)),
+    ((40, 30), (61, 47)),
+    ((300, 200), (3, 5)),
+    ((300, 1), (5, 4)),
+    ((2, 236), (52, 1)),
+    ((2, 201), (3, 190)),
+    ((1, 1), (4, 3)),
+]
 
 tensors = {}
 
@@ -34,6 +42,11 @@ def without_adobe(data):
     return data[:start] + data[start + 2 + struct.unpack(">H", data[start + 2 : start + 4])[0] :]
 
 
+def as_ycck(data):
+    transform = data.index(b"Adobe") + 11
+    return data[:transform] + b"\x02" + data[transform + 1 :]
+
+
 small = Image.open(FOLDER / "small.png").convert("RGB")
 jpeg("gray-restart-7.jpg", small.convert("L"), quality=90, restart_marker_blocks=7)
 jpeg("progressive-restart-5.jpg", small, quality=90, subsampling="4:4:4", progressive=True, restart_marker_blocks=5)
@@ -41,6 +54,7 @@ jpeg("progressive-gray.jpg", small.convert("L"), quality=90, progressive=True)
 jpeg("rgb-components.jpg", small, quality=90, keep_rgb=True)
 jpeg("baseline-411.jpg", small, quality=90, subsampling="4:1:1")
 jpeg("cmyk-no-adobe.jpg", small.convert("CMYK"), without_adobe, quality=90)
+jpeg("ycck.jpg", small.convert("CMYK"), as_ycck, quality=90)
 
 photo = Image.open(FOLDER / "rgb.png").convert("RGB")
 for (w, h), (width, height) in SIZES:

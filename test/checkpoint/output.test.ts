@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { jsonFile, type OutputFile, writeFiles } from '../../src/checkpoint/output.ts';
+import { ArgumentError } from '../../src/errors.ts';
+import { refuses, withFolder } from './helpers.ts';
+
+const failing = (path: string): OutputFile => ({
+  path,
+  write: async (writer) => {
+    await writer.write(Uint8Array.of(1));
+    throw new ArgumentError('failed');
+  },
+});
+
+test('JSON is written as Python writes it for transformers: indented, keys sorted at every depth', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'new', 'a.json');
+    await writeFiles([jsonFile(path, { b: [{ z: 1, y: null }], a: { 10: 'x', 9: 'é' } })]);
+    const expected = '{"a":{"9":"é","10":"x"},"b":[{"y":null,"z":1}]}';
+    assert.is(readFileSync(path, 'utf8'), `${JSON.stringify(JSON.parse(expected), null, 2)}\n`);
+  }));
+
+test('no file appears before all are complete, nor any part of one after an error', () =>
+  withFolder(async (folder) => {
+    const [first, second] = [join(folder, 'first'), join(folder, 'second')];
+    await refuses(() => writeFiles([jsonFile(first, 1), failing(second)]), ArgumentError, 'failed');
+    assert.equal(readdirSync(folder), []);
+    writeFileSync(first, 'before');
+    await refuses(() => writeFiles([jsonFile(first, 1), failing(second)]), ArgumentError, 'failed');
+    assert.equal(readdirSync(folder), ['first']);
+    assert.is(readFileSync(first, 'utf8'), 'before');
+    await writeFiles([jsonFile(first, 1), jsonFile(second, 2)]);
+    assert.equal([readFileSync(first, 'utf8'), readFileSync(second, 'utf8')], ['1\n', '2\n']);
+  }));
+
+test.run();
