@@ -6,8 +6,8 @@
  * `table` holds one entry of 8 + 8 * pairs bytes for each output column or row (see src/image/resize.ts, which makes it):
  *   i32 first      the first input column or row under the filter
  *   i32 count      pairs of taps in use, at most `pairs`
- *   pairs * i16[4] low k0, low k1, high k0, high k1 of two neighbouring taps: k = high * 2^15 + low, 0 <= low < 2^15; k1 = 0 after an odd
- * last
+ *   pairs * i16[4] low k0, low k1, high k0, high k1 of two taps side by side: k = high * 2^15 + low, 0 <= low < 2^15;
+ *                  k1 = 0 beside the last of an odd number of taps
  *
  * k is split so that it fits `i32x4.dot_i16x8_s`, which multiplies and adds two taps at a time. All sums are modulo 2^32, so the parts may
  * overflow; the whole does not, as in Pillow's `int`.
@@ -27,7 +27,7 @@ function levels(low: v128, high: v128): v128 {
   return i16x8.narrow_i32x4_s(level, level);
 }
 
-/** Two neighbouring pixels in the order of a dot product, zero-extended to 16 bits: the pair c is channel c of the first and of the second. */
+/** Two pixels side by side in the order of a dot product, zero-extended to 16 bits: pair c is channel c of the first and of the second. */
 function pairOrder(channels: i32): v128 {
   const first = i32x4(0x80008000, 0x80008001, 0x80008002, 0x80008003); // an index of 128 or more gives a zero
   return i32x4.add(first, i32x4.add(i32x4.shl(i32x4.splat(channels), 16), i32x4(0, 0x10000, 0x20000, 0x30000)));

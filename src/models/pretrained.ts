@@ -157,12 +157,17 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     return Object.assign(call, { dims, dispose: recording.dispose });
   }
 
+  /** The weights by the names they have in a checkpoint of this model, each read when its turn comes, in memory of its own. */
+  *weights(): Generator<[name: string, weight: Tensor<'float32'>]> {
+    for (const { name, read } of this.parameters.all) yield [this.#checkpointName(name), read()];
+  }
+
   /** Writes config.json and model.safetensors, or shards of it, into a folder. */
   async save_pretrained(folder: string, { dtype = 'float32', ...options }: SavePretrainedOptions = {}): Promise<void> {
     await saveCheckpoint(
       folder,
       this.parameters.all.map((parameter) => ({
-        name: HEADS.test(parameter.name) ? parameter.name : this.prefix + parameter.name,
+        name: this.#checkpointName(parameter.name),
         dtype,
         dims: parameter.dims,
         get data() {
@@ -222,6 +227,10 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #checkpointName(parameter: string): string {
+    return HEADS.test(parameter) ? parameter : this.prefix + parameter;
   }
 
   /** One run at a time: they share the memory for activations. */
