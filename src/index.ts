@@ -1,4 +1,14 @@
 /** DINOv2 on WebAssembly: the models, the image processor and the tensors they speak in. */
+
+import { host } from '#host';
+import type { ModelSource } from './checkpoint/source.ts';
+
+/**
+ * The demonstration model that comes with the library, for `from_pretrained`: small, of 70 labels, for trying things out and not for use
+ * (weights/README.md).
+ */
+export const EMBEDDED_MODEL: ModelSource = host.embeddedModel;
+
 export type { FileContent, ModelSource } from './checkpoint/source.ts';
 export * from './errors.ts';
 export { AutoImageProcessor, BitImageProcessor } from './image/processor.ts';

@@ -6,6 +6,8 @@ export interface Host {
   kernels(build: KernelBuild): WebAssembly.Module;
   /** Files, where the host has them. */
   readonly files: FileSystem | undefined;
+  /** The folder of the demonstration model that comes with the library: a path or URL. */
+  readonly embeddedModel: string | URL;
 }
 
 /** `simd` runs wherever WebAssembly SIMD does; `relaxed` needs the relaxed SIMD proposal (fused multiply-add). */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { HostError, NotFoundError } from '../errors.ts';
 import type { AtomicWriter, FileSystem, Host, KernelBuild, RandomAccess } from './host.ts';
 
@@ -94,4 +95,6 @@ const files: FileSystem = {
   join,
 };
 
-export const host: Host = { name: 'node', kernels, files };
+const embeddedModel = fileURLToPath(new URL('../../weights', import.meta.url)); // from src/ and from dist/, as above
+
+export const host: Host = { name: 'node', kernels, files, embeddedModel };

@@ -268,8 +268,8 @@ export function observe(request: Request): { observer: Observer; output: Encoder
   }
   if (request.attentions) {
     observer.attention = (layer, picture, probabilities) => {
-      const all = (attentions[layer] ??= owned([batch, ...probabilities.dims]));
-      fetch(probabilities, all.at(picture));
+      attentions[layer] ??= owned([batch, ...probabilities.dims]);
+      fetch(probabilities, attentions[layer].at(picture));
     };
   }
   return { observer, output: { ...(request.hiddenStates && { hidden_states }), ...(request.attentions && { attentions }) } };

@@ -1,0 +1,84 @@
+import type { Engine } from '../../src/runtime/engine.ts';
+import { ACTIVATIONS, PANEL, STRIP_ROWS } from '../../src/runtime/kernels.ts';
+import { type Candidate, interleave } from '../measure.ts';
+import { LIMIT_FLOP, limit } from './limit.ts';
+
+export interface KernelResult {
+  readonly name: string;
+  /** Milliseconds. */
+  readonly median: number;
+  /** GFLOP/s, or for kernels that do little arithmetic G numbers/s. */
+  readonly rate: number;
+  readonly unit: 'GFLOP/s' | 'G numbers/s';
+  /** Of the limit of this build, measured in the same rounds; for GFLOP/s only. */
+  readonly share: number | undefined;
+}
+
+interface Case extends Candidate {
+  /** Floating-point operations or numbers of one run. */
+  readonly work: number;
+  readonly unit: KernelResult['unit'];
+}
+
+/** The kernels on the shapes of ViT-S/14 and ViT-B/14 at 224 (257 tokens) and 518 (1370 tokens), in turn with the limit of the machine. */
+export async function kernels(engine: Engine, rounds: number): Promise<KernelResult[]> {
+  const cases = casesOf(engine);
+  const timings = await interleave([await limit(engine.build), ...cases], rounds);
+  const best = LIMIT_FLOP / (timings[0]?.median ?? Number.NaN);
+  return timings.map(({ name, median }, i) => {
+    const { work, unit } = i === 0 ? { work: LIMIT_FLOP, unit: 'GFLOP/s' as const } : (cases[i - 1] as Case);
+    return { name, median, rate: work / median / 1e6, unit, share: unit === 'GFLOP/s' ? work / median / best : undefined };
+  });
+}
+
+function casesOf(engine: Engine): Case[] {
+  const filled = (count: number): number => {
+    const address = engine.allocate(count * 4);
+    engine.write(
+      address,
+      Float32Array.from({ length: count }, (_, i) => Math.sin(i)),
+    );
+    return address;
+  };
+  const packed = (columns: number, rows: number): number => filled(Math.ceil(columns / PANEL) * PANEL * (rows + 1));
+  const x = filled(1370 * 3072);
+  const y = filled(1370 * 3072);
+  const vector = filled(3072);
+
+  const gemm = (what: string, m: number, k: number, n: number, activation: keyof typeof ACTIVATIONS = 'none'): Case => {
+    const w = packed(n, k);
+    return {
+      name: `f32_gemm ${m} x ${k} x ${n} (${what})`,
+      run: () => engine.call('f32_gemm', m, n, k, x, k, w, y, n, ACTIVATIONS[activation]),
+      work: 2 * m * n * k,
+      unit: 'GFLOP/s',
+    };
+  };
+  const attention = (tokens: number): Case => {
+    const keys = packed(tokens, 64);
+    const values = packed(64, tokens);
+    const strip = filled(STRIP_ROWS * Math.ceil(tokens / PANEL) * PANEL);
+    return {
+      name: `f32_attention ${tokens} tokens, one head of 64`,
+      run: () => engine.call('f32_attention', tokens, tokens, 64, x, 384, keys, values, y, 384, 0.125, 1, strip, 0),
+      work: 4 * tokens * tokens * 64,
+      unit: 'GFLOP/s',
+    };
+  };
+  const numbers = (name: string, count: number, run: () => void): Case => ({ name, run, work: count, unit: 'G numbers/s' });
+
+  return [
+    gemm('S, query', 257, 384, 384),
+    gemm('S, fc1', 257, 384, 1536),
+    gemm('S, fc1 with GELU', 257, 384, 1536, 'gelu'),
+    gemm('S, fc2', 257, 1536, 384),
+    gemm('S, patches', 256, 588, 384),
+    gemm('B, fc1', 257, 768, 3072),
+    gemm('S at 518, query', 1370, 384, 384),
+    attention(257),
+    attention(1370),
+    numbers('f32_activation gelu', 257 * 1536, () => engine.call('f32_activation', 257 * 1536, ACTIVATIONS.gelu, x, y)),
+    numbers('f32_softmax 1542 x 257', 1542 * 257, () => engine.call('f32_softmax', 1542, 257, x, y)),
+    numbers('f32_layer_norm 257 x 384', 257 * 384, () => engine.call('f32_layer_norm', 257, 384, x, vector, vector, 1e-6, y)),
+  ];
+}

@@ -1,0 +1,1 @@
+export { colorPicture, encodePng, sideBySide } from './picture.ts';

@@ -1,0 +1,48 @@
+import { PNG } from 'pngjs';
+import { ArgumentError, ShapeError } from '../errors.ts';
+import type { Pixels } from '../image/pixels.ts';
+import type { Extent } from '../image/processor.ts';
+import { RawImage } from '../image/rawImage.ts';
+import type { Resampling } from '../image/resize.ts';
+import type { Tensor } from '../tensor/index.ts';
+
+/**
+ * Colours of patches as a picture: colors (rows, columns, 3), red, green and blue in 0 to 1 -> RGB of the size given.
+ * @param options `resample` is how patches become pixels: nearest shows them as they are, bicubic (default) as a smooth picture
+ * @throws {ShapeError} {ImageError}
+ */
+export async function colorPicture(
+  colors: Tensor,
+  { width, height, resample = 'bicubic' }: Extent & { readonly resample?: Resampling },
+): Promise<RawImage> {
+  const [rows = 0, columns = 0, channels] = colors.dims;
+  if (colors.dims.length !== 3 || channels !== 3) throw new ShapeError(`colors: expected (rows, columns, 3), found [${colors.dims}]`);
+  const bytes = Uint8ClampedArray.from(colors.to('float32').data, (x) => x * 255);
+  return new RawImage(bytes, columns, rows, 3).resize(width, height, { resample });
+}
+
+/**
+ * Pictures in a row on white, from the left, as high as the highest.
+ * @param options `gap`: pixels between them. Default 8.
+ */
+export function sideBySide(pictures: readonly Pixels[], { gap = 8 }: { gap?: number } = {}): RawImage {
+  const height = Math.max(...pictures.map((picture) => picture.height));
+  const width = pictures.reduce((sum, picture) => sum + picture.width, gap * (pictures.length - 1));
+  const data = new Uint8Array(width * height * 3).fill(255);
+  let left = 0;
+  for (const picture of pictures) {
+    for (let y = 0; y < picture.height; y++) {
+      data.set(picture.data.subarray(y * picture.width * 3, (y + 1) * picture.width * 3), (y * width + left) * 3);
+    }
+    left += picture.width + gap;
+  }
+  return new RawImage(data, width, height, 3);
+}
+
+/** The bytes of a PNG file of an RGB picture. @throws {ArgumentError} on another number of channels */
+export function encodePng({ data, width, height, channels }: Pixels): Uint8Array {
+  if (channels !== 3) throw new ArgumentError(`picture: expected 3 channels, found ${channels}: use rgb()`);
+  const png = new PNG({ width, height, colorType: 2, inputColorType: 2, inputHasAlpha: false });
+  png.data = Buffer.from(data.buffer, data.byteOffset, data.length);
+  return PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });
+}

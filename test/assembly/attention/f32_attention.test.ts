@@ -1,0 +1,151 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import { assertSame, assertSameBits, assertWithin, UNIT } from '../../reference/compare.ts';
+import * as reference from '../../reference/ops.ts';
+import { randomFloats, randomIntegers } from '../../reference/random.ts';
+import { type Bench, SHIFTS, testKernels, untouched } from '../helpers.ts';
+
+/** One head: q (queries, width) and out with a gap between rows, k and v (keys, width). */
+interface Head {
+  queries: number;
+  keys: number;
+  width: number;
+  gap: number;
+  shift: number;
+  scale: number;
+  weight: number;
+  q: Float32Array;
+  k: Float32Array;
+  v: Float32Array;
+}
+
+type Shape = Omit<Head, 'q' | 'k' | 'v'>;
+
+const size = fc.integer({ min: 0, max: 30 });
+const shapes: fc.Arbitrary<Shape> = fc.record({
+  queries: size,
+  keys: size,
+  width: size,
+  gap: fc.integer({ min: 0, max: 5 }),
+  shift: fc.constantFrom(...SHIFTS),
+  scale: fc.constantFrom(0.125, 1, 3),
+  weight: fc.constantFrom(1, 0, 0.3),
+});
+
+function head(shape: Shape, seed: number, make: (count: number, seed: number) => Float32Array): Head {
+  const { queries, keys, width, gap } = shape;
+  const stride = width + gap;
+  const q = make(queries * stride, seed).map((x, i) => (i % stride < width ? x : Number.NaN));
+  return { ...shape, q, k: make(keys * width, seed + 1), v: make(keys * width, seed + 2) };
+}
+
+function attend(bench: Bench, h: Head, { wanted = true, rows = [0, h.queries] as readonly [number, number] } = {}) {
+  const { keys, width, gap, shift, scale, weight } = h;
+  const [first, end] = rows;
+  const queries = end - first;
+  const stride = width + gap;
+  const { engine } = bench;
+  return bench.try(() => {
+    const packedKeys = engine.allocate(Math.ceil(keys / 8) * (width + 1) * 32);
+    const packedValues = engine.allocate(Math.ceil(width / 8) * (keys + 1) * 32);
+    engine.call('f32_pack', keys, width, bench.input(h.k), width, 0, packedKeys);
+    engine.call('f32_pack_rows', width, keys, bench.input(h.v), width, packedValues);
+    const strip = bench.room(12 * Math.ceil(keys / 8) * 8);
+    const out = bench.room(queries * stride, { shift });
+    const probabilities = bench.room(queries * keys, { shift });
+    const q = bench.input(h.q, { shift }) + first * stride * 4;
+    engine.call(
+      'f32_attention',
+      ...([queries, keys, width, q, stride, packedKeys, packedValues, out, stride, scale, weight] as const),
+      ...([strip, wanted ? probabilities : 0] as const),
+    );
+    return { out: bench.read(out, queries * stride), probabilities: bench.read(probabilities, queries * keys) };
+  });
+}
+
+/** Drops what stands between rows. */
+const packRows = (x: Float32Array, width: number, stride: number): Float32Array => x.filter((_, i) => i % stride < width);
+
+function expectedOf(h: Head): { out: Float64Array; probabilities: Float64Array } {
+  const { queries, keys, width, gap, scale, weight } = h;
+  const { out, probabilities } = reference.attention(packRows(h.q, width, width + gap), h.k, h.v, {
+    ...{ queries, keys, heads: 1, width, scale: Math.fround(scale), headMask: [Math.fround(weight)] },
+  });
+  const stride = width + gap;
+  const spread = Float64Array.from(untouched(queries * stride), (old, i) =>
+    i % stride < width ? (out[Math.floor(i / stride) * width + (i % stride)] as number) : old,
+  );
+  return { out: spread, probabilities };
+}
+
+testKernels('f32_attention is weight * softmax(scale q k^T) v for any sizes, and writes nothing else', (bench) => {
+  fc.assert(
+    fc.property(shapes, fc.nat(), (shape, seed) => {
+      const h = head(shape, seed, randomFloats);
+      const { keys, width, gap, scale, weight } = h;
+      const expected = expectedOf(h);
+      const found = attend(bench, h);
+      // a score is off by at most (width + 1) UNIT of the sum of its terms, each at most 1; so is the largest, which is taken from it; then e^x and the sum
+      const relative = 1.01 * (2 * scale * (width + 3) * width + keys / 4 + 16) * UNIT;
+      assertWithin(found.probabilities, expected.probabilities, (i) => relative * (expected.probabilities[i] as number), 'probabilities');
+      const isGap = (i: number): boolean => i % (width + gap) >= width;
+      assertWithin(found.out, expected.out, (i) => (isGap(i) ? 0 : weight * (relative + 1.01 * keys * UNIT)), 'out');
+    }),
+    { seed: 1, numRuns: 300 },
+  );
+});
+
+testKernels('f32_attention gives the same bits with and without the probabilities, and leaves their place alone without', (bench) => {
+  fc.assert(
+    fc.property(shapes, fc.nat(), (shape, seed) => {
+      const h = head(shape, seed, randomFloats);
+      const without = attend(bench, h, { wanted: false });
+      assertSameBits(without.out, attend(bench, h).out, 'out');
+      assertSameBits(without.probabilities, untouched(h.queries * h.keys), 'probabilities');
+    }),
+    { seed: 2, numRuns: 100 },
+  );
+});
+
+testKernels('f32_attention gives a query the same bits whichever queries are beside it', (bench) => {
+  fc.assert(
+    fc.property(shapes, fc.nat(), fc.nat(), fc.nat(), (shape, x, y, seed) => {
+      const h = head(shape, seed, randomFloats);
+      const [first = 0, end = 0] = [x % (h.queries + 1), y % (h.queries + 1)].sort((a, b) => a - b);
+      const all = attend(bench, h);
+      const some = attend(bench, h, { rows: [first, end] });
+      const stride = h.width + h.gap;
+      assertSameBits(some.out, all.out.subarray(first * stride, end * stride), 'out');
+      assertSameBits(some.probabilities, all.probabilities.subarray(first * h.keys, end * h.keys), 'probabilities');
+    }),
+    { seed: 3, numRuns: 150 },
+  );
+});
+
+testKernels('f32_attention hides no NaN and no infinity in queries, keys or values', (bench) => {
+  const specials = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  fc.assert(
+    fc.property(shapes, fc.constantFrom('q', 'k', 'v'), fc.nat(), (shape, where, seed) => {
+      const whole = { ...head({ ...shape, weight: 1 }, seed, randomIntegers) };
+      const stride = where === 'q' ? whole.width + whole.gap : whole.width;
+      const h = { ...whole, [where]: randomIntegers(whole[where].length, seed + 9, specials).map((x, i) => (i % stride < whole.width ? x : 0)) };
+      const expected = expectedOf(h);
+      const found = attend(bench, h);
+      // 1e-5: values are at most 2
+      assertWithin(found.probabilities, expected.probabilities, 1e-5, 'probabilities');
+      assertWithin(found.out, expected.out, 1e-5, 'out');
+    }),
+    { seed: 4, numRuns: 300 },
+  );
+});
+
+testKernels('f32_attention puts all on the one key whose score is far above the others, and as much on equal ones', (bench) => {
+  const shape: Shape = { queries: 2, keys: 9, width: 1, gap: 0, shift: 0, scale: 1, weight: 1 };
+  const v = Float32Array.from({ length: 9 }, (_, i) => i + 1);
+  const k = Float32Array.of(0, 1e30, 0, -1e30, 5, 1, 0, 0, 0);
+  const { out, probabilities } = attend(bench, { ...shape, q: Float32Array.of(1e5, 0), k, v });
+  assertSame(probabilities, [0, 1, 0, 0, 0, 0, 0, 0, 0, ...new Float32Array(9).fill(1 / 9)], 'probabilities');
+  assertWithin(out, [2, 5], 5 * 9 * UNIT, 'out');
+});
+
+test.run();

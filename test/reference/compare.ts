@@ -1,0 +1,41 @@
+import * as assert from 'uvu/assert';
+
+type Numbers = ArrayLike<number>;
+
+/** Rounding error of one float32 operation, relative. */
+export const UNIT = 2 ** -24;
+
+/** The smallest positive float32. */
+export const SMALLEST = 2 ** -149;
+
+/** NaN where NaN is expected, the same infinity where one is, else within the bound. */
+export function assertWithin(found: Numbers, expected: Numbers, bound: number | ((i: number) => number), what = ''): void {
+  assert.is(found.length, expected.length, `${what}: number of elements`);
+  for (let i = 0; i < expected.length; i++) {
+    const f = found[i] as number;
+    const e = expected[i] as number;
+    const limit = typeof bound === 'number' ? bound : bound(i);
+    if (!Object.is(f, e) && !(Math.abs(f - e) <= limit)) {
+      assert.unreachable(`${what} [${i}]: expected ${e}, found ${f}, further off than ${limit}`);
+    }
+  }
+}
+
+/** Equal as numbers, all NaN being one and 0 and -0 too. */
+export function assertSame(found: Numbers, expected: Numbers, what = ''): void {
+  assertWithin(found, expected, 0, what);
+}
+
+/** Equal in every byte. */
+export function assertSameBits(found: ArrayBufferView, expected: ArrayBufferView, what = ''): void {
+  const f = new Uint8Array(found.buffer, found.byteOffset, found.byteLength);
+  const e = new Uint8Array(expected.buffer, expected.byteOffset, expected.byteLength);
+  assert.is(f.length, e.length, `${what}: number of bytes`);
+  const different = f.findIndex((byte, i) => byte !== e[i]);
+  assert.is(different, -1, `${what}: byte ${different}: expected ${e[different]}, found ${f[different]}`);
+}
+
+/** Distance to the next float32 above |x|. */
+export function ulp(x: number): number {
+  return Math.max(2 ** (Math.floor(Math.log2(Math.abs(Math.fround(x)))) - 23), SMALLEST);
+}
