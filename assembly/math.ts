@@ -7,7 +7,7 @@ import { madd } from './simd';
 /** Constants stand in memory, from where one load spreads them over a vector: V8 builds a vector constant anew, in three instructions, at each use. */
 // @ts-ignore: decorator
 @inline
-function at(table: usize, index: usize): v128 {
+export function at(table: usize, index: usize): v128 {
   return v128.load32_splat(table + (index << 2));
 }
 
