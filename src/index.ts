@@ -3,12 +3,6 @@
 import { host } from '#host';
 import type { ModelSource } from './checkpoint/source.ts';
 
-/**
- * The demonstration model that comes with the library, for `from_pretrained`: small, of 70 labels, for trying things out and not for use
- * (weights/README.md).
- */
-export const EMBEDDED_MODEL: ModelSource = host.embeddedModel;
-
 export type { FileContent, ModelSource } from './checkpoint/source.ts';
 export * from './errors.ts';
 export { AutoImageProcessor, BitImageProcessor } from './image/processor.ts';
@@ -19,3 +13,9 @@ export { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './mod
 export type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './models/outputs.ts';
 export type { FromPretrainedOptions, ModelInputs, ModelOptions, Traced } from './models/pretrained.ts';
 export { argmax, softmax, Tensor } from './tensor/index.ts';
+
+/**
+ * The demonstration model that comes with the library, for `from_pretrained`: small, of 70 labels, for trying things out and not for use
+ * (weights/README.md).
+ */
+export const EMBEDDED_MODEL: ModelSource = host.embeddedModel;

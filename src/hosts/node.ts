@@ -76,6 +76,19 @@ class NodeWriter implements AtomicWriter {
   }
 }
 
+/** As mkdir with `recursive`, which in Node 20 never ends where the system takes no folders, as below /proc. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || (await files.kind(dirname(path))) !== 'none') throw error;
+    await makeFolder(dirname(path));
+    await mkdir(path);
+  }
+}
+
 const files: FileSystem = {
   async kind(path) {
     const found = await stat(path).catch(() => undefined);
@@ -88,7 +101,7 @@ const files: FileSystem = {
     return new NodeFile(path, (await handle.stat()).size, handle);
   },
   async create(path) {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
     return new NodeWriter(path, temporary, await open(temporary, 'wx'));
   },

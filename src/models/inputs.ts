@@ -114,7 +114,7 @@ export function checkPixelDims(config: Dinov2Config, dims: readonly number[]): v
   const [patchHeight, patchWidth] = config.patchSize;
   const [batch = 0, , height = 0, width = 0] = dims;
   checkDims('pixel_values', [-1, config.num_channels, -1, -1], dims);
-  if (batch < 1 || height < patchHeight || width < patchWidth) {
+  if (!(batch >= 1 && height >= patchHeight && width >= patchWidth && dims.every(Number.isSafeInteger))) {
     throw new ShapeError(
       `pixel_values: expected a batch of at least 1 and pictures of at least one patch of ${patchHeight} x ${patchWidth}, found [${dims}]`,
     );

@@ -118,8 +118,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   async forward(inputs: ModelInputs & Options, options?: Options): Promise<Output> {
     const request = resolveRequest(this.config, this.accepts, inputs, { ...options });
     const output = await this.#turn(() => this.engine.scopeAsync(() => this.run(placed(this.engine, request.pixels), request)));
-    const completed = this.complete(output, request);
-    return request.asObject ? completed : (Object.values(completed) as unknown as Output); // a tuple, which the type leaves to who asks for it
+    return this.#deliver(this.complete(output, request), request);
   }
 
   override _call(inputs: ModelInputs & Options, options?: Options): Promise<Output> {
@@ -130,29 +129,28 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
    * The model fixed to one shape, as `torch.jit.trace`: memory is set aside and every step written down once, a call then only repeats the steps. The results are those
    * of the eager model, to the bit.
    * @param example the shape, or inputs of that shape
-   * @throws {ShapeError} {ArgumentError}
+   * @throws {ShapeError} {ArgumentError} {MemoryError}; a call {DisposedError} after the trace's dispose()
    */
   async trace(
     example: TraceShape | ModelInputs,
-    options?: Pick<CallOptions, 'output_attentions' | 'output_hidden_states'>,
+    options?: Pick<CallOptions, 'output_attentions' | 'output_hidden_states' | 'return_dict'>,
   ): Promise<Traced<Output>> {
     const dims = this.#traceDims(example);
-    const request = resolveRequest(this.config, [], new Tensor('float32', new Float32Array(dims.reduce((n, d) => n * d, 1)), dims), {
-      ...options,
-    });
-    const { result: output, ...recording } = await this.#turn(() =>
+    const recording = await this.#turn(() =>
       this.engine.record(async () => {
         const input = place(this.engine, 'float32', dims);
-        return { input, values: await this.run(input, request) };
+        const request = resolveRequest(this.config, [], input, { ...options });
+        return { input, request, output: await this.run(input, request) };
       }),
     );
     const call = async (inputs: ModelInputs): Promise<Output> =>
       this.#turn(async () => {
         const { pixels } = resolveRequest(this.config, [], inputs);
         checkDims('pixel_values (of a traced model)', dims, pixels.dims);
-        this.engine.write(addressOf(output.input), pixels.data);
+        const { input, request, output } = recording.result;
+        this.engine.write(addressOf(input), pixels.data);
         recording.replay();
-        return cloneOutput(output.values);
+        return this.#deliver(cloneOutput(output), request);
       });
     return Object.assign(call, { dims, dispose: recording.dispose });
   }
@@ -240,7 +238,15 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     return turn;
   }
 
+  /** The output as it was asked for: with `return_dict: false` a tuple, which the type leaves to who asks for it. */
+  #deliver(output: Output, { asObject }: Request): Output {
+    return asObject ? output : (Object.values(output) as unknown as Output);
+  }
+
   #traceDims(example: TraceShape | ModelInputs): readonly number[] {
+    if (typeof example !== 'object' || example === null) {
+      throw new ArgumentError(`trace: expected { height, width } or inputs of that shape, found ${describe(example)}`);
+    }
     const pixels = example instanceof Tensor ? example : 'pixel_values' in example ? example.pixel_values : undefined;
     const dims = pixels?.dims ?? [
       (example as TraceShape).batch ?? 1,

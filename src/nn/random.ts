@@ -22,16 +22,36 @@ export function normals(seed: number, name: string): () => number {
   };
 }
 
+/** Bound of the truncated normal numbers. */
+const BOUND = 2;
+
 /** Normal numbers with this standard deviation, those beyond -2 and 2 drawn again, as `torch.nn.init.trunc_normal_` with its default bounds. */
 export function truncatedNormal(count: number, deviation: number, seed: number, name: string): Float32Array<ArrayBuffer> {
-  const next = normals(seed, name);
+  const next = deviation < BOUND ? narrow(deviation, seed, name) : wide(deviation, seed, name);
   const values = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    let value = next() * deviation;
-    while (Math.abs(value) > 2) value = next() * deviation;
-    values[i] = value;
-  }
+  for (let i = 0; i < count; i++) values[i] = next();
   return values;
+}
+
+/** By rejection from the normal distribution, of which two thirds or more lie within the bound. */
+function narrow(deviation: number, seed: number, name: string): () => number {
+  const normal = normals(seed, name);
+  return () => {
+    let value = normal() * deviation;
+    while (Math.abs(value) > BOUND) value = normal() * deviation;
+    return value;
+  };
+}
+
+/** By rejection from the uniform distribution, which the normal one within the bound comes close to. */
+function wide(deviation: number, seed: number, name: string): () => number {
+  const uniform = sfc32(seed, name);
+  const draw = (): number => (2 * uniform() - 1) * BOUND;
+  return () => {
+    let value = draw();
+    while (uniform() > Math.exp(-((value / deviation) ** 2) / 2)) value = draw();
+    return value;
+  };
 }
 
 /** Chris Doty-Humphrey's sfc32 (PractRand): uniform in [0, 1). */

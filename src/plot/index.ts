@@ -1,1 +1,2 @@
-export { colorPicture, encodePng, sideBySide } from './picture.ts';
+/** Pictures of results, as pixels and as PNG files. */
+export { bytePicture, colorPicture, encodePng, sideBySide } from './picture.ts';

@@ -4,7 +4,7 @@ import type { Pixels } from '../image/pixels.ts';
 import type { Extent } from '../image/processor.ts';
 import { RawImage } from '../image/rawImage.ts';
 import type { Resampling } from '../image/resize.ts';
-import type { Tensor } from '../tensor/index.ts';
+import { type Tensor, transpose } from '../tensor/index.ts';
 
 /**
  * Colours of patches as a picture: colors (rows, columns, 3), red, green and blue in 0 to 1 -> RGB of the size given.
@@ -19,6 +19,14 @@ export async function colorPicture(
   if (colors.dims.length !== 3 || channels !== 3) throw new ShapeError(`colors: expected (rows, columns, 3), found [${colors.dims}]`);
   const bytes = Uint8ClampedArray.from(colors.to('float32').data, (x) => x * 255);
   return new RawImage(bytes, columns, rows, 3).resize(width, height, { resample });
+}
+
+/** Bytes as an image processor gives them without rescaling and normalising, (3, height, width) in 0 to 255, as a picture. @throws {ShapeError} */
+export function bytePicture(bytes: Tensor): RawImage {
+  const [channels, height = 0, width = 0] = bytes.dims;
+  if (bytes.dims.length !== 3 || channels !== 3) throw new ShapeError(`bytes: expected (3, height, width), found [${bytes.dims}]`);
+  const pixels = transpose(bytes.reshape(3, height * width)); // (height * width, 3)
+  return new RawImage(Uint8ClampedArray.from(pixels.data), width, height, 3);
 }
 
 /**

@@ -16,10 +16,11 @@ type Step = () => void;
 
 /** Kernel calls and copies in the order in which they were made, to be made again on the same places. */
 export interface Recording<T> {
-  /** What the recorded function returned. */
+  /** What the recorded function returned. @throws {DisposedError} */
   readonly result: T;
+  /** @throws {DisposedError} */
   replay(): void;
-  /** Gives back the memory on which the recording works. */
+  /** Gives back the memory on which the recording works, and its result with it. */
   dispose(): void;
 }
 
@@ -37,10 +38,13 @@ export class Engine {
 
   /**
    * @throws {HostError} on a host without WebAssembly SIMD, or without relaxed SIMD where `build: 'relaxed'` is asked for.
-   * @throws {ArgumentError} on an unknown build.
+   * @throws {ArgumentError} on an unknown build, or a limit that is no positive number.
    */
   constructor({ build = 'auto', memoryLimit }: EngineOptions = {}) {
     this.build = chooseBuild(build);
+    if (memoryLimit !== undefined && !(typeof memoryLimit === 'number' && memoryLimit > 0)) {
+      throw new ArgumentError(`memoryLimit: expected a positive number of bytes, found ${JSON.stringify(String(memoryLimit))}`);
+    }
     this.#memory = new Memory(memoryLimit);
     this.#kernels = instantiate(host.kernels(this.build), this.#memory.wasm);
     this.#bytes = new Uint8Array(this.#memory.wasm.buffer as ArrayBuffer);
@@ -52,6 +56,7 @@ export class Engine {
   }
 
   allocate(bytes: number): Address {
+    this.#live();
     return this.#memory.allocate(bytes);
   }
 
@@ -81,16 +86,14 @@ export class Engine {
 
   /** Calls one kernel. */
   call<K extends KernelName>(name: K, ...args: Parameters<Kernels[K]>): void {
-    const kernels = this.#kernels;
-    if (!kernels) throw new DisposedError('engine: used after dispose()');
-    const kernel = kernels[name] as (...args: number[]) => void;
+    const kernel = this.#live()[name] as (...args: number[]) => void;
     if (this.#steps) this.#steps.push(() => kernel(...(args as number[])));
     else kernel(...(args as number[]));
   }
 
   /** The memory as bytes, from `address` on; stale after the next allocation. */
   view(address: Address, length: number): Uint8Array<ArrayBuffer> {
-    if (!this.#kernels) throw new DisposedError('engine: used after dispose()');
+    this.#live();
     if (this.#bytes.buffer !== this.#memory.wasm.buffer) this.#bytes = new Uint8Array(this.#memory.wasm.buffer as ArrayBuffer);
     return this.#bytes.subarray(address, address + length);
   }
@@ -124,23 +127,43 @@ export class Engine {
 
   /** Runs `body` without executing its kernels: they are written down, with the memory they need set aside, to be replayed at will. */
   async record<T>(body: () => Promise<T>): Promise<Recording<T>> {
+    this.#live();
     if (this.#steps) throw new ArgumentError('engine: a recording cannot be made inside another');
     const steps: Step[] = [];
-    const start = this.#memory.used;
+    const memory = this.#memory;
+    const start = memory.enter();
     this.#steps = steps;
     try {
-      const result = await this.scopeAsync(body);
-      const end = this.#memory.keep();
-      return {
-        result,
-        replay: () => {
-          for (const step of steps) step();
-        },
-        dispose: () => this.#memory.free(start, end - start),
-      };
+      const result = await body();
+      return this.#recording(result, steps, start, memory.keep());
+    } catch (error) {
+      memory.leave(start);
+      throw error;
     } finally {
       this.#steps = undefined;
     }
+  }
+
+  #recording<T>(result: T, steps: readonly Step[], start: Address, end: Address): Recording<T> {
+    let disposed = false;
+    const check = (): void => {
+      this.#live();
+      if (disposed) throw new DisposedError('recording: used after dispose()');
+    };
+    return {
+      get result() {
+        check();
+        return result;
+      },
+      replay: () => {
+        check();
+        for (const step of steps) step();
+      },
+      dispose: () => {
+        if (!disposed) this.#memory.free(start, end - start);
+        disposed = true;
+      },
+    };
   }
 
   /** Gives back all memory. Everything on this engine is unusable from then on. */
@@ -152,6 +175,11 @@ export class Engine {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #live(): Kernels {
+    if (!this.#kernels) throw new DisposedError('engine: used after dispose()');
+    return this.#kernels;
   }
 }
 

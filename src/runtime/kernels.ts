@@ -1,4 +1,5 @@
 import { instantiateSync } from '@assemblyscript/loader';
+import { ArgumentError } from '../errors.ts';
 import type { Address } from './memory.ts';
 
 /** What the kernels compute stands above each in `assembly/`. Sizes count elements, places are byte addresses. */
@@ -84,6 +85,14 @@ export type KernelName = keyof Kernels;
 export const ACTIVATIONS = { none: 0, gelu: 1, geluTanh: 2, quickGelu: 3, relu: 4, silu: 5, selu: 6 } as const;
 
 export type Activation = keyof typeof ACTIVATIONS;
+
+/** The number of an activation. @throws {ArgumentError} on a name that is none */
+export function activationNumber(activation: Activation): number {
+  if (!Object.hasOwn(ACTIVATIONS, activation)) {
+    throw new ArgumentError(`activation: expected one of ${Object.keys(ACTIVATIONS).join(', ')}, found "${activation}"`);
+  }
+  return ACTIVATIONS[activation];
+}
 
 /** Columns of a panel of packed weights, as in `assembly/gemm/pack.ts`. */
 export const PANEL = 8;

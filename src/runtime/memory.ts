@@ -28,7 +28,7 @@ export class Memory {
   #highest = 0;
 
   constructor(limit: number = WASM32_LIMIT) {
-    this.#limit = Math.min(limit, WASM32_LIMIT);
+    this.#limit = Math.floor(Math.min(limit, WASM32_LIMIT) / PAGE) * PAGE; // the host gives whole pages
     this.wasm = new WebAssembly.Memory({ initial: 1 });
   }
 
@@ -70,35 +70,41 @@ export class Memory {
       if (last && last.end === hole.start) last.end = hole.end;
       else merged.push(hole);
     }
-    const last = merged.at(-1);
-    if (last && last.end === this.#top && this.#depth === 0) {
-      this.#top = last.start;
-      merged.pop();
-    }
     this.#holes = merged;
+    this.#trim();
   }
 
-  /** Begins a scope; to be ended by {@link leave} with what it returns. Scopes nest. */
+  /** Begins a scope; to be ended by {@link leave} or {@link keep}. Scopes nest. */
   enter(): Address {
     this.#depth += 1;
     if (this.#depth === 1) this.#highest = this.#top;
     return this.#top;
   }
 
-  /** Ends a scope: what was allocated in it is released. */
+  /** Ends the scope that began at `mark`: what was allocated in it is released. */
   leave(mark: Address): void {
     this.#depth -= 1;
     this.#top = mark;
+    this.#trim();
   }
 
-  /** Keeps, as a block to be freed, everything that was ever allocated in the outermost scope that ended last. Returns its end. */
+  /** Ends the outermost scope and keeps, as a block to be freed, everything that was ever allocated in it. Returns its end. */
   keep(): Address {
-    this.#top = Math.max(this.#top, this.#highest);
+    this.#depth -= 1;
+    this.#top = this.#highest;
     return this.#top;
   }
 
   dispose(): void {
     this.wasm = new WebAssembly.Memory({ initial: 0 });
+  }
+
+  /** Takes back the hole at the top; not within a scope, whose end is a place that must stay. */
+  #trim(): void {
+    const last = this.#holes.at(-1);
+    if (this.#depth > 0 || last?.end !== this.#top) return;
+    this.#top = last.start;
+    this.#holes.pop();
   }
 
   #reserve(end: number): void {

@@ -1,7 +1,7 @@
+import { ArgumentError } from '../errors.ts';
 import type { Dinov2Config } from '../models/config.ts';
 import { type Float32, softmax, Tensor } from '../tensor/index.ts';
 import { checkDims } from '../tensor/place.ts';
-import { ArgumentError } from '../errors.ts';
 
 /** As the image classification pipeline of transformers.js gives it. */
 export interface Classification {
@@ -20,7 +20,11 @@ type Classes = Pick<Dinov2Config, 'id2label' | 'num_labels' | 'problem_type'>;
 export function labelScores(logits: Tensor, { num_labels, problem_type }: Classes): Float32 {
   checkDims('logits', [-1, num_labels], logits.dims);
   if (problem_type !== 'multi_label_classification' && num_labels !== 1) return softmax(logits);
-  return new Tensor('float32', logits.to('float32').data.map((x) => 1 / (1 + Math.exp(-x))), logits.dims);
+  return new Tensor(
+    'float32',
+    logits.to('float32').data.map((x) => 1 / (1 + Math.exp(-x))),
+    logits.dims,
+  );
 }
 
 /**

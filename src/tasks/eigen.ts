@@ -29,7 +29,14 @@ export function symmetricEigen(matrix: Float32): { values: number[]; vectors: Fl
     if (!changed) break;
   }
   const order = a.map((_, i) => i).sort((i, j) => at(j, j) - at(i, i));
-  return { values: order.map((i) => at(i, i)), vectors: new Tensor('float32', order.flatMap((i) => vectors[i] as number[]), [n, n]) };
+  return {
+    values: order.map((i) => at(i, i)),
+    vectors: new Tensor(
+      'float32',
+      order.flatMap((i) => vectors[i] as number[]),
+      [n, n],
+    ),
+  };
 }
 
 /** The rows (count, width) made orthogonal to each other and of length 1, by Gram-Schmidt in float64, twice; zeros where a row depends on those before it. */
@@ -46,7 +53,11 @@ export function orthonormalRows(rows: Float32): Float32 {
     const scale = rest > Number.EPSILON * length ? 1 / rest : 0;
     done.push(row.map((x) => x * scale));
   }
-  return new Tensor('float32', done.flatMap((row) => Array.from(row)), rows.dims);
+  return new Tensor(
+    'float32',
+    done.flatMap((row) => Array.from(row)),
+    rows.dims,
+  );
 }
 
 function dot(a: Float64Array, b: Float64Array): number {

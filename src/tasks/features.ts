@@ -26,7 +26,13 @@ export function patchFeatures(last_hidden_state: Tensor, [rows, columns]: Grid):
     throw new ShapeError(`last_hidden_state: expected (batch, 1 + ${patches} patches, hidden), found [${last_hidden_state.dims}]`);
   }
   const features = new Tensor('float32', new Float32Array(batch * patches * hidden), [batch, rows, columns, hidden]);
-  for (let i = 0; i < batch; i++) features.at(i).data.set(last_hidden_state.at(i).slice(tokens - patches).to('float32').data);
+  for (let i = 0; i < batch; i++)
+    features.at(i).data.set(
+      last_hidden_state
+        .at(i)
+        .slice(tokens - patches)
+        .to('float32').data,
+    );
   return features;
 }
 

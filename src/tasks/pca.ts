@@ -47,7 +47,9 @@ export function principalComponents(rows: Tensor, { count = 3 }: PcaOptions = {}
     const { values, vectors } = symmetricEigen(matmul(basis, transpose(image)));
     const ritz = matmul(vectors, basis); // (count + oversampling, width): the best guess at eigenvectors within the basis
     const ritzImage = matmul(vectors, image);
-    const isClose = values.slice(0, count).every((value, i) => distance(ritzImage.at(i), ritz.at(i), value) <= TOLERANCE * (values[0] ?? 0));
+    const isClose = values
+      .slice(0, count)
+      .every((value, i) => distance(ritzImage.at(i), ritz.at(i), value) <= TOLERANCE * (values[0] ?? 0));
     if (isClose || iteration === MAX_ITERATIONS) {
       const variances = values.slice(0, count).map((value) => Math.max(value, 0) / Math.max(n - 1, 1));
       return { mean: center, axes: withSigns(ritz.slice(0, count)), variances };
@@ -66,14 +68,17 @@ export function pca(features: readonly Tensor[], options: PcaOptions = {}): Floa
   const rows = stackRows(features);
   const { mean: center, axes } = principalComponents(rows, options);
   const scores = matmul(axes, transpose(subtract(rows, center))); // (count, rows)
-  const [count, n] = scores.dims as [number, number];
+  const count = axes.dims[0] as number;
   for (let i = 0; i < count; i++) stretch(scores.at(i).data);
   const colors = transpose(scores); // (rows, count)
   let row = 0;
   return features.map(({ dims, size }) => {
     const begin = row;
     row += size / (dims.at(-1) as number);
-    return colors.slice(begin, row).clone().reshape(...dims.slice(0, -1), count);
+    return colors
+      .slice(begin, row)
+      .clone()
+      .reshape(...dims.slice(0, -1), count);
   });
 }
 
@@ -98,7 +103,14 @@ function randomRows(count: number, width: number): Float32 {
 }
 
 function subtract(rows: Tensor, row: Float32): Float32 {
-  return add(rows, new Tensor('float32', row.data.map((x) => -x), row.dims));
+  return add(
+    rows,
+    new Tensor(
+      'float32',
+      row.data.map((x) => -x),
+      row.dims,
+    ),
+  );
 }
 
 /** || x - scale * y || */

@@ -61,10 +61,24 @@ export function fromFloat32(dtype: DType, data: Float32Array<ArrayBuffer>): Tens
     case 'bfloat16':
       return Uint16Array.from(data, numberToBfloat16);
     case 'int64':
-      return BigInt64Array.from(data as unknown as ArrayLike<number> & Iterable<bigint>, (x) => BigInt(Math.trunc(Number(x))));
+      return BigInt64Array.from(Array.from(data, (x) => (Number.isFinite(x) ? BigInt(Math.trunc(x)) : 0n)));
     case 'bool':
       return Uint8Array.from(data, (x) => (x === 0 ? 0 : 1));
     default:
       return DTYPES[dtype].from(data as unknown as number[]) as TensorData;
   }
+}
+
+/** Elements as another dtype: to floats rounded to nearest even, from floats to integers truncated, between integers modulo what the narrower one can hold. */
+export function convert(from: DType, to: DType, data: TensorData): TensorData {
+  if (from === to) return data;
+  if (isFloat(from) || isFloat(to)) return fromFloat32(to, toFloat32(from, data));
+  const integers = data as Iterable<number | bigint>;
+  if (to === 'bool') return Uint8Array.from(integers as Iterable<number>, (x) => (Number(x) === 0 ? 0 : 1));
+  if (to === 'int64') return BigInt64Array.from(Array.from(integers, BigInt));
+  return DTYPES[to].from(Array.from(integers, (x) => Number(BigInt.asIntN(32, BigInt(x)))));
+}
+
+function isFloat(dtype: DType): boolean {
+  return dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
 }

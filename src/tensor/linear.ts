@@ -1,8 +1,8 @@
 import type { Engine } from '../runtime/engine.ts';
-import { ACTIVATIONS, type Activation, PANEL } from '../runtime/kernels.ts';
+import { type Activation, activationNumber, PANEL } from '../runtime/kernels.ts';
 import type { Address } from '../runtime/memory.ts';
 import { addressOf, checkDims, type Float32, operate, place, placed } from './place.ts';
-import type { Tensor } from './tensor.ts';
+import { sizeOf, type Tensor } from './tensor.ts';
 
 /**
  * The weight (outputs, inputs) and bias (outputs) of a linear layer, in the order in which the matrix product reads them (`assembly/gemm/pack.ts`).
@@ -58,7 +58,7 @@ export class PackedMatrix {
     const y = place(this.#engine, 'float32', [...x.dims.slice(0, -1), this.outputs]);
     const rows = this.#rows(x);
     const { inputs: k, outputs: n } = this;
-    this.#engine.call('f32_gemm', rows, n, k, addressOf(x), k, this.#address, addressOf(y), n, ACTIVATIONS[activation]);
+    this.#engine.call('f32_gemm', rows, n, k, addressOf(x), k, this.#address, addressOf(y), n, activationNumber(activation));
     return y;
   }
 
@@ -72,8 +72,9 @@ export class PackedMatrix {
   }
 
   #rows(x: Float32): number {
-    checkDims('x', [...x.dims.slice(0, -1), this.inputs], x.dims);
-    return x.size / this.inputs;
+    const leading = x.dims.slice(0, -1);
+    checkDims('x', [...leading, this.inputs], x.dims);
+    return sizeOf(leading);
   }
 
   get #panelBytes(): number {
@@ -83,7 +84,7 @@ export class PackedMatrix {
 
 /**
  * activation(x weight^T + bias), as `torch.nn.functional.linear`: x (..., inputs), weight (outputs, inputs), bias (outputs) -> (..., outputs)
- * @throws {ShapeError} naming the operand, {DTypeError} unless float32
+ * @throws {ShapeError} naming the operand, {DTypeError} unless float32, {ArgumentError} on an unknown activation
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 'none' }: { activation?: Activation } = {}): Float32 {
   return operate('linear', [x, weight, bias], (engine, [a, w, b]) => {

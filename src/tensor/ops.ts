@@ -1,5 +1,5 @@
-import { ShapeError } from '../errors.ts';
-import { ACTIVATIONS, type Activation, PANEL, STRIP_ROWS } from '../runtime/kernels.ts';
+import { ArgumentError, ShapeError } from '../errors.ts';
+import { ACTIVATIONS, type Activation, activationNumber, PANEL, STRIP_ROWS } from '../runtime/kernels.ts';
 import { addressOf, checkDims, type Float32, operate, place } from './place.ts';
 import { sizeOf, type Tensor } from './tensor.ts';
 
@@ -37,11 +37,12 @@ export function softmax(x: Tensor): Float32 {
   });
 }
 
-/** The function by name, on each element; the formulas stand in `assembly/math.ts`. @throws {DTypeError} */
+/** The function by name, on each element; the formulas stand in `assembly/math.ts`. @throws {DTypeError} {ArgumentError} on an unknown name */
 export function activate(x: Tensor, activation: Activation): Float32 {
+  const kind = activationNumber(activation);
   return operate(activation, [x], (engine, [a]) => {
     const y = place(engine, 'float32', a.dims);
-    engine.call('f32_activation', a.size, ACTIVATIONS[activation], addressOf(a), addressOf(y));
+    engine.call('f32_activation', a.size, kind, addressOf(a), addressOf(y));
     return y;
   });
 }
@@ -86,24 +87,24 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon = 1e-
 
 /** x + y; y has the dimensions of x, or is repeated over the leading ones. `out`: a placed tensor for the result. @throws {ShapeError} {DTypeError} */
 export function add(x: Tensor, y: Tensor, { out }: { out?: Float32 } = {}): Float32 {
-  return elementwise('f32_add', x, y, out);
+  return elementwise('add', x, y, out);
 }
 
 /** x * y, element by element; y as in {@link add}. @throws {ShapeError} {DTypeError} */
 export function multiply(x: Tensor, y: Tensor): Float32 {
-  return elementwise('f32_mul', x, y);
+  return elementwise('multiply', x, y);
 }
 
-function elementwise(kernel: 'f32_add' | 'f32_mul', x: Tensor, y: Tensor, out?: Float32): Float32 {
+function elementwise(name: 'add' | 'multiply', x: Tensor, y: Tensor, out?: Float32): Float32 {
   checkDims(
-    `${kernel === 'f32_add' ? 'add' : 'multiply'}: y`,
+    `${name}: y`,
     y.dims.length < x.dims.length ? x.dims.slice(x.dims.length - y.dims.length) : x.dims,
     y.dims,
   );
-  return operate(kernel, [x, y], (engine, [a, b]) => {
+  return operate(name, [x, y], (engine, [a, b]) => {
     const z = out ?? place(engine, 'float32', a.dims);
-    checkDims(`${kernel}: out`, a.dims, z.dims);
-    if (a.size) engine.call(kernel, a.size / b.size, b.size, addressOf(a), addressOf(b), 0, addressOf(z));
+    checkDims(`${name}: out`, a.dims, z.dims);
+    if (a.size) engine.call(name === 'add' ? 'f32_add' : 'f32_mul', a.size / b.size, b.size, addressOf(a), addressOf(b), 0, addressOf(z));
     return z;
   });
 }
@@ -132,6 +133,7 @@ export function transpose(x: Tensor): Float32 {
 
 /** x, and behind it y, along the first dimension. @throws {ShapeError} {DTypeError} */
 export function concat(x: Tensor, y: Tensor): Float32 {
+  if (x.dims.length === 0) throw new ShapeError('concat: expected x of one or more dimensions, found []');
   checkDims('concat: y', [-1, ...x.dims.slice(1)], y.dims);
   return operate('concat', [x, y], (engine, [a, b]) => {
     const z = place(engine, 'float32', [(a.dims[0] ?? 0) + (b.dims[0] ?? 0), ...a.dims.slice(1)]);
@@ -153,7 +155,7 @@ export interface AttentionOptions {
 
 /**
  * Multi-head attention, softmax(scale q k^T) v for each head (Vaswani et al. 2017): q, k, v (tokens, heads * width) -> (tokens, heads * width)
- * @throws {ShapeError} {DTypeError}
+ * @throws {ShapeError} {DTypeError} {ArgumentError} naming the operand or option
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headMask, probabilities }: AttentionOptions): Float32 {
   checkDims('attention: q', [-1, -1], q.dims);
@@ -161,6 +163,8 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headM
   checkDims('attention: k', [-1, hidden], k.dims);
   checkDims('attention: v', k.dims, v.dims);
   const keys = k.dims[0] as number;
+  if (!isPositive(heads)) throw new ArgumentError(`attention: heads: expected a positive integer, found ${heads}`);
+  if (headMask) checkDims('attention: headMask', [heads], [headMask.length]);
   const width = hidden / heads;
   if (!Number.isInteger(width)) throw new ShapeError(`attention: expected a width that ${heads} heads divide, found ${hidden}`);
   return operate('attention', [q, k, v], (engine, [query, key, value]) => {
@@ -188,9 +192,12 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headM
 
 /**
  * The image as a matrix of patches, in the order of the weights of a convolution: (channels, height, width) -> (rows * columns, channels * patch height * patch width).
- * Pixels right of or below the last whole patch are left out. @throws {ShapeError} {DTypeError}
+ * Pixels right of or below the last whole patch are left out. @throws {ShapeError} {DTypeError} {ArgumentError}
  */
 export function patchify(x: Tensor, [patchHeight, patchWidth]: readonly [number, number]): Float32 {
+  if (!isPositive(patchHeight) || !isPositive(patchWidth)) {
+    throw new ArgumentError(`patchify: expected a patch of positive integers, found ${patchHeight},${patchWidth}`);
+  }
   checkDims('patchify', [-1, -1, -1], x.dims);
   const [channels, height, width] = x.dims as [number, number, number];
   const rows = Math.floor(height / patchHeight);
@@ -202,8 +209,19 @@ export function patchify(x: Tensor, [patchHeight, patchWidth]: readonly [number,
   });
 }
 
-/** Index of the largest element; the first of several. */
+/** Index of the largest element; the first of several. NaN counts as larger than all numbers, as in PyTorch. @throws {ShapeError} when there is none */
 export function argmax(x: Tensor): number {
-  const { data } = x.to('float32');
-  return data.reduce((best, value, i) => (value > (data[best] as number) ? i : best), 0);
+  if (x.size === 0) throw new ShapeError(`argmax: expected one element or more, found [${x.dims}]`);
+  const { data } = x.dtype === 'float16' || x.dtype === 'bfloat16' ? x.to('float32') : x;
+  let best = 0;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] as number;
+    if (Number.isNaN(value)) return i;
+    if (value > (data[best] as number)) best = i;
+  }
+  return best;
+}
+
+function isPositive(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }

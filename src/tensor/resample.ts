@@ -32,8 +32,11 @@ export interface Taps {
 export function resample(x: Tensor, { height, width, scaleFactor, ...options }: ResampleOptions): Float32 {
   checkDims('resample', [-1, -1, -1], x.dims);
   const [rows, columns, channels] = x.dims as [number, number, number];
-  if (!(rows && columns && height >= 1 && width >= 1)) {
+  if (!(rows && columns && [height, width].every((size) => Number.isSafeInteger(size) && size >= 1))) {
     throw new ArgumentError(`resample: expected sizes of at least 1, found [${x.dims}] to ${height} x ${width}`);
+  }
+  if (scaleFactor && !scaleFactor.every((factor) => factor > 0 && factor < Number.POSITIVE_INFINITY)) {
+    throw new ArgumentError(`resample: scaleFactor: expected two positive numbers, found ${scaleFactor}`);
   }
   return operate('resample', [x], (engine, [a]) => {
     const y = place(engine, 'float32', [height, width, channels]);
@@ -65,6 +68,9 @@ export function taps(
     factor,
   }: Omit<ResampleOptions, 'height' | 'width' | 'scaleFactor'> & { factor?: number },
 ): Taps {
+  if (filter !== 'bilinear' && filter !== 'bicubic') {
+    throw new ArgumentError(`resample: filter: expected "bilinear" or "bicubic", found ${JSON.stringify(filter)}`);
+  }
   if (antialias && alignCorners) throw new ArgumentError('resample: antialias and alignCorners exclude each other');
   const step = alignCorners ? (to > 1 ? (size - 1) / (to - 1) : 0) : factor !== undefined ? 1 / factor : size / to;
   const stretch = antialias ? Math.max(step, 1) : 1;
@@ -81,9 +87,10 @@ export function taps(
     const last = antialias ? Math.min(Math.floor(center + reach + 1), size) : first + count;
     const row = Array.from({ length: last - first }, (_, t) => kernel((first + t - center) / stretch));
     const sum = antialias ? row.reduce((s, w) => s + w, 0) : 1;
-    for (const [t, weight] of row.entries()) {
-      indices[j * count + t] = Math.min(Math.max(first + t, 0), size - 1);
-      weights[j * count + t] = weight / sum;
+    for (let t = 0; t < count; t++) {
+      const inside = Math.min(t, row.length - 1); // what is left of the taps at a border repeats the last with weight 0: no input outside the filter may spread a NaN
+      indices[j * count + t] = Math.min(Math.max(first + inside, 0), size - 1);
+      weights[j * count + t] = (row[t] ?? 0) / sum;
     }
   }
   return { count, indices, weights };

@@ -1,7 +1,7 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { Address } from '../runtime/memory.ts';
-import { fromFloat32, toFloat32 } from './convert.ts';
+import { convert, fromFloat32, toFloat32 } from './convert.ts';
 import { bytesOf, checkDType, type DataOf, DTYPES, type DType, type TensorData } from './dtype.ts';
 
 /** Where the elements are: in an array that the tensor owns, or at a place in an engine's memory. */
@@ -23,6 +23,7 @@ export class Tensor<T extends DType = DType> {
   /**
    * @param data the elements, row-major, not copied if they are of the dtype's array type; 16-bit floats as their bits, or as numbers to be rounded
    * @throws {DTypeError} on an unknown dtype or an array of another type
+   * @throws {ArgumentError} on an element that is no number, or for int64 no integer
    * @throws {ShapeError} when `dims` and the number of elements disagree
    */
   constructor(dtype: T, data: DataOf<T> | readonly number[] | readonly bigint[] | readonly boolean[], dims: readonly number[]);
@@ -32,8 +33,8 @@ export class Tensor<T extends DType = DType> {
     checkDims(dims);
     this.dtype = dtype;
     this.dims = [...dims];
-    if ('engine' in data) {
-      this.#storage = data as Place;
+    if (isPlace(data)) {
+      this.#storage = data;
       return;
     }
     const array = Array.isArray(data) ? arrayOf(dtype, data) : (data as DataOf<T>);
@@ -65,7 +66,7 @@ export class Tensor<T extends DType = DType> {
 
   /** The place in engine memory, or undefined where the tensor owns its data. */
   get place(): Place | undefined {
-    return 'engine' in this.#storage ? (this.#storage as Place) : undefined;
+    return isPlace(this.#storage) ? this.#storage : undefined;
   }
 
   /** The elements: the tensor's own array, or a copy of what is in engine memory. */
@@ -86,7 +87,7 @@ export class Tensor<T extends DType = DType> {
   reshape(...dims: number[]): Tensor<T> {
     const known = dims.filter((d) => d !== -1);
     const filled = dims.map((d) => (d === -1 ? this.size / sizeOf(known) : d));
-    if (dims.length - known.length > 1 || sizeOf(filled) !== this.size || !filled.every(Number.isInteger)) {
+    if (dims.length - known.length > 1 || sizeOf(filled) !== this.size || !filled.every(isCount)) {
       throw new ShapeError(`reshape: expected dimensions of ${this.size} elements in all, as of [${this.dims}], found [${dims}]`);
     }
     return this.#over(filled, 0);
@@ -108,27 +109,34 @@ export class Tensor<T extends DType = DType> {
     return this.#over([end - begin, ...rest], begin * sizeOf(rest));
   }
 
-  /** The elements as another dtype: floats are rounded to nearest even, to integers truncated. */
+  /** The elements as another dtype: to floats rounded to nearest even, from floats to integers truncated, between integers modulo what the narrower one can hold. */
   to<U extends DType>(dtype: U): Tensor<U> {
     checkDType(dtype);
     if ((dtype as DType) === this.dtype) return this as unknown as Tensor<U>;
-    return new Tensor<U>(dtype, fromFloat32(dtype, toFloat32(this.dtype, this.data)) as DataOf<U>, this.dims);
+    return new Tensor<U>(dtype, convert(this.dtype, dtype, this.data) as DataOf<U>, this.dims);
   }
 
   /** The only element, as a number. */
   item(): number {
     if (this.size !== 1) throw new ShapeError(`item: expected one element, found ${this.size} in [${this.dims}]`);
-    return toFloat32(this.dtype, this.data)[0] as number;
+    return Number(this.#values()[0]);
   }
 
   /** The elements as nested arrays; int64 as bigint. */
   tolist(): unknown {
-    const plain = this.dtype === 'float16' || this.dtype === 'bfloat16' ? toFloat32(this.dtype, this.data) : this.data;
-    let level: unknown[] = Array.from(plain as Float32Array);
-    for (const d of this.dims.slice(1).reverse()) {
-      level = Array.from({ length: d === 0 ? 0 : level.length / d }, (_, i) => level.slice(i * d, (i + 1) * d));
-    }
-    return this.dims.length === 0 ? level[0] : level;
+    const values = this.#values();
+    const nest = (axis: number, from: number): unknown => {
+      const count = this.dims[axis];
+      if (count === undefined) return values[from];
+      const step = sizeOf(this.dims.slice(axis + 1));
+      return Array.from({ length: count }, (_, i) => nest(axis + 1, from + i * step));
+    };
+    return nest(0, 0);
+  }
+
+  /** The elements as JavaScript has them: 16-bit floats widened. */
+  #values(): TensorData {
+    return this.dtype === 'float16' || this.dtype === 'bfloat16' ? toFloat32(this.dtype, this.data) : this.data;
   }
 
   #over(dims: readonly number[], offset: number): Tensor<T> {
@@ -144,15 +152,37 @@ export function sizeOf(dims: readonly number[]): number {
 }
 
 function checkDims(dims: readonly number[]): void {
-  if (!Array.isArray(dims) || !dims.every((d) => Number.isSafeInteger(d) && d >= 0)) {
+  if (!Array.isArray(dims) || !dims.every(isCount)) {
     throw new ShapeError(`dims: expected an array of integers of at least 0, found ${JSON.stringify(dims)}`);
   }
 }
 
+function isCount(d: unknown): boolean {
+  return Number.isSafeInteger(d) && (d as number) >= 0;
+}
+
+function isPlace(data: unknown): data is Place {
+  return typeof data === 'object' && data !== null && 'engine' in data;
+}
+
 function arrayOf<T extends DType>(dtype: T, values: readonly unknown[]): TensorData {
+  const fits = dtype === 'int64' ? isInteger : isNumber;
+  const wrong = values.findIndex((value) => !fits(value));
+  if (wrong !== -1) {
+    const value = values[wrong];
+    const found = typeof value === 'number' ? value : typeof value;
+    throw new ArgumentError(`data[${wrong}]: expected ${dtype === 'int64' ? 'integers' : 'numbers'} for dtype ${dtype}, found ${found}`);
+  }
   if (dtype === 'int64') return BigInt64Array.from(values as number[], BigInt);
-  if (values.some((v) => typeof v === 'bigint')) throw new ArgumentError(`data: expected numbers for dtype ${dtype}, found bigint`);
   if (dtype === 'float16' || dtype === 'bfloat16') return fromFloat32(dtype, Float32Array.from(values as number[]));
   const Data = DTYPES[dtype] as { from(values: ArrayLike<number>): TensorData };
   return Data.from(values as number[]);
+}
+
+function isNumber(value: unknown): boolean {
+  return typeof value === 'number' || typeof value === 'boolean';
+}
+
+function isInteger(value: unknown): boolean {
+  return typeof value === 'bigint' || typeof value === 'boolean' || Number.isInteger(value);
 }

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { test } from 'uvu';
 import type { KernelBuild } from '../../src/hosts/host.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { hasRelaxedSimd } from '../../src/runtime/features.ts';
 import type { Address } from '../../src/runtime/memory.ts';
 import { assertSameBits } from '../reference/compare.ts';
+
+fc.configureGlobal({ includeErrorInReport: true }); // uvu does not show the cause of an error
 
 const GUARD = 64;
 const UNTOUCHED = 0xa5;

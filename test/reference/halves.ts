@@ -16,16 +16,22 @@ function table(exponentBits: number): Float64Array {
 /** The value of each of the 65536 halves. */
 export const HALVES = { float16: table(5), bfloat16: table(8) } as const;
 
-const INFINITE = { float16: 0x7c00, bfloat16: 0x7f80 } as const;
+/** The values from 0 up to the largest, and behind it, in the place of infinity, the next one. */
+function magnitudes(values: Float64Array): Float64Array {
+  const infinity = values.indexOf(Number.POSITIVE_INFINITY);
+  const finite = values.slice(0, infinity + 1);
+  finite[infinity] = 2 * (finite[infinity - 1] as number) - (finite[infinity - 2] as number);
+  return finite;
+}
+
+const MAGNITUDES = { float16: magnitudes(HALVES.float16), bfloat16: magnitudes(HALVES.bfloat16) } as const;
 
 /** The half nearest to x; of two as near the one whose last bit is 0, infinity counting as the next number behind the largest. Not for NaN. */
 export function nearestHalf(dtype: keyof typeof HALVES, x: number): number {
-  const infinity = INFINITE[dtype];
-  const values = HALVES[dtype].slice(0, infinity + 1);
-  values[infinity] = 2 * (values[infinity - 1] as number) - (values[infinity - 2] as number);
+  const values = MAGNITUDES[dtype];
   const magnitude = Math.abs(x);
   let low = 0;
-  let high: number = infinity;
+  let high = values.length - 1;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
     if ((values[middle] as number) <= magnitude) low = middle;
