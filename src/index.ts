@@ -5,7 +5,7 @@ import type { ModelSource } from './checkpoint/source.ts';
 
 export type { FileContent, ModelSource } from './checkpoint/source.ts';
 export * from './errors.ts';
-export { AutoImageProcessor, BitImageProcessor } from './image/processor.ts';
+export { AutoImageProcessor, AutoImageProcessor as AutoProcessor, BitImageProcessor } from './image/processor.ts';
 export { RawImage } from './image/rawImage.ts';
 export { AutoBackbone, AutoModel, AutoModelForImageClassification } from './models/auto.ts';
 export { AutoConfig, Dinov2Config } from './models/config.ts';

@@ -19,8 +19,8 @@ const EXP2 = memory.data<f32>([
 ]);
 
 /**
- * y = e^(scale (x - max x)) over one row, scale > 0; returns the sum of y. Computed as 2^(n + f), n an integer: relative error 1e-7 and, as e^z takes over the
- * rounding of z, |z| 6e-8. The constants are read before the loop, which leaves them in registers.
+ * y = e^z, z = scale (x - max x), over one row, scale > 0; returns the sum of y. Computed as 2^(n + f), n an integer: relative error 2e-7 and, as e^z takes over
+ * the roundings of scale / ln 2 and of its product, |z| 1.2e-7. 0 below e^-88. The constants are read before the loop, which leaves them in registers.
  */
 export function f32_exponentials(columns: i32, x: usize, scale: f32, y: usize): f32 {
   const whole = (<usize>columns & ~3) << 2;

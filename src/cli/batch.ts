@@ -1,9 +1,9 @@
-import { Dinov2Error, HostError } from '../errors.ts';
+import { HostError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { AutoImageProcessor, type BitImageProcessor, EMBEDDED_MODEL, type FromPretrainedOptions, type ModelSource } from '../index.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { findImages } from './images.ts';
-import { showProgress } from './progress.ts';
+import { type Progress, showProgress } from './progress.ts';
 import { type Format, fileSink, type Result, type Sink, stdoutSink } from './results.ts';
 import { lineOf, Pipe, type Terminal } from './terminal.ts';
 
@@ -50,8 +50,9 @@ const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying
  * @throws what keeps the command from working at all: a wrong model, a place that cannot be written; the reason of `terminal.signal`
  */
 export async function runBatch(inputs: readonly string[], options: BatchOptions, terminal: Terminal, command: Command): Promise<number> {
-  const { output, model, posEmbed, build } = options;
-  const { stderr, signal } = terminal;
+  const { output, json = false, model, posEmbed, build } = options;
+  const { stdout, stderr, signal } = terminal;
+  const toStdout = json || output === undefined;
   const { images, problems } = await findImages(inputs);
   for (const problem of problems) stderr.write(lineOf(problem));
   if (images.length === 0) return problems.length;
@@ -62,10 +63,15 @@ export async function runBatch(inputs: readonly string[], options: BatchOptions,
   const sinks: Sink[] = [];
   try {
     if (output !== undefined) sinks.push(await fileSink(output, command.formats));
-    if (options.json || output === undefined) sinks.push(stdoutSink(new Pipe(terminal.stdout), { json: options.json ?? false }));
+    if (toStdout) sinks.push(stdoutSink(new Pipe(stdout), { json }));
     const processor = await AutoImageProcessor.from_pretrained(source);
     const job = await command.open({ images, source, loading, processor });
-    const failed = await runAll(images, job, sinks, terminal).finally(() => job.dispose());
+    const bar = stderr.isTTY === true && !(toStdout && stdout.isTTY) && images.length > 1; // results that are seen tell the progress
+    const progress = showProgress(images.length, stderr, { bar });
+    const failed = await runAll(images, job, sinks, progress, signal).finally(() => {
+      progress.stop();
+      job.dispose();
+    });
     for (const sink of sinks) await sink.close();
     const done = images.length - failed;
     if (output !== undefined)
@@ -78,34 +84,30 @@ export async function runBatch(inputs: readonly string[], options: BatchOptions,
 }
 
 /** @returns how many images failed */
-async function runAll(images: readonly string[], job: Job, sinks: readonly Sink[], terminal: Terminal): Promise<number> {
-  const progress = showProgress(images.length, terminal);
+async function runAll(
+  images: readonly string[],
+  job: Job,
+  sinks: readonly Sink[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<number> {
   let failed = 0;
-  try {
-    for (const image of images) {
-      terminal.signal.throwIfAborted();
-      if (!sinks.some((sink) => sink.isOpen)) break;
-      const result = await tryOne(image, job, sinks).catch((error: unknown) => {
-        if (terminal.signal.aborted || error instanceof HostError) throw error;
-        progress.log(lineOf(error));
-        failed += 1;
-      });
-      if (result) for (const sink of sinks) await sink.write(result);
-      progress.step();
-    }
-  } finally {
-    progress.stop();
+  for (const image of images) {
+    signal.throwIfAborted();
+    if (!sinks.some((sink) => sink.isOpen)) break;
+    const result = await runOne(image, job, sinks).catch((error: unknown) => {
+      if (signal.aborted || error instanceof HostError) throw error;
+      progress.log(lineOf(error, image));
+      failed += 1;
+    });
+    if (result) for (const sink of sinks) await sink.write(result);
+    progress.step();
   }
   return failed;
 }
 
-async function tryOne(image: string, job: Job, sinks: readonly Sink[]): Promise<Result> {
-  try {
-    const result = await job.run(image);
-    for (const sink of sinks) sink.check?.(result);
-    return result;
-  } catch (error) {
-    if (!(error instanceof Dinov2Error) || error.message.includes(image)) throw error;
-    throw new Dinov2Error(`${image}: ${error.message}`, { cause: error });
-  }
+async function runOne(image: string, job: Job, sinks: readonly Sink[]): Promise<Result> {
+  const result = await job.run(image);
+  for (const sink of sinks) sink.check?.(result);
+  return result;
 }

@@ -1,5 +1,5 @@
 import { MultiBar } from 'cli-progress';
-import type { Terminal } from './terminal.ts';
+import type { Stream } from './terminal.ts';
 
 export interface Progress {
   /** One image more is done. */
@@ -9,9 +9,9 @@ export interface Progress {
   stop(): void;
 }
 
-/** A bar on stderr, where that is a terminal; lines alone where not. */
-export function showProgress(total: number, { stderr }: Terminal): Progress {
-  if (!stderr.isTTY) return { step: () => {}, log: (line) => stderr.write(line), stop: () => {} };
+/** Lines on stderr, below them a bar if wanted. */
+export function showProgress(total: number, stderr: Stream, { bar: isWanted }: { bar: boolean }): Progress {
+  if (!isWanted) return { step: () => {}, log: (line) => stderr.write(line), stop: () => {} };
   const bars = new MultiBar({
     stream: stderr,
     format: '{bar} {value} of {total} images, {eta_formatted} left',

@@ -11,14 +11,15 @@ const IGNORED = -100;
  * The loss of `Dinov2ForImageClassification` of transformers: mean squared error, cross entropy, or binary cross entropy on logits, averaged.
  * Without a problem type: regression for one label, cross entropy for whole-number labels, else binary cross entropy.
  * @param logits (batch, num_labels)
- * @param labels (batch) or, but for cross entropy, (batch, num_labels); plain numbers are classes where there are several, else values
+ * @param labels (batch) classes for cross entropy, else (batch, num_labels), or (batch) where there is one label; plain numbers in that order, and without a
+ * problem type they are classes where there are several
  * @returns a scalar, computed in float64
  * @throws {ShapeError} {ArgumentError} naming the labels
  */
 export function classificationLoss(logits: Float32, labels: Tensor | readonly number[], problem: ProblemType | null): Float32 {
   const [batch, classes] = logits.dims as [number, number];
-  const target = labels instanceof Tensor ? labels : fromNumbers(labels, classes, problem);
-  const kind = problem ?? infer(classes, target);
+  const kind = problem ?? infer(classes, labels);
+  const target = labels instanceof Tensor ? labels : fromNumbers(labels, logits.dims);
   const value =
     kind === 'regression'
       ? squaredError(logits, target)
@@ -28,19 +29,21 @@ export function classificationLoss(logits: Float32, labels: Tensor | readonly nu
   return new Tensor('float32', [value], []);
 }
 
-function fromNumbers(labels: readonly number[], classes: number, problem: ProblemType | null): Tensor {
-  if (!Array.isArray(labels)) throw new ArgumentError('labels: expected a Tensor or an array of numbers');
-  const whole = problem ? problem === 'single_label_classification' : classes > 1;
-  return new Tensor(whole ? 'int32' : 'float32', labels, [labels.length]);
+function fromNumbers(labels: readonly number[], [batch, classes]: readonly number[]): Tensor {
+  if (!Array.isArray(labels)) throw new ArgumentError(`labels: expected a Tensor or an array of numbers, found ${typeof labels}`);
+  const dims = labels.length === batch ? [batch] : [labels.length / (classes as number), classes as number];
+  if (!Number.isInteger(dims[0])) throw new ShapeError(`labels: expected ${batch}, or ${classes} for each, found ${labels.length}`);
+  return new Tensor('float32', labels, dims);
 }
 
-function infer(classes: number, labels: Tensor): ProblemType {
+function infer(classes: number, labels: Tensor | readonly number[]): ProblemType {
   if (classes === 1) return 'regression';
-  return labels.dtype === 'int64' || labels.dtype === 'int32' ? 'single_label_classification' : 'multi_label_classification';
+  const whole = !(labels instanceof Tensor) || labels.dtype === 'int64' || labels.dtype === 'int32';
+  return whole ? 'single_label_classification' : 'multi_label_classification';
 }
 
 function squaredError(logits: Float32, labels: Tensor): number {
-  const truth = sameSize(logits, labels);
+  const truth = oneEach(logits, labels);
   return meanOf(logits.data, (x, i) => (x - (truth[i] as number)) ** 2);
 }
 
@@ -63,13 +66,17 @@ function crossEntropy(logits: Float32, labels: Tensor, batch: number, classes: n
 }
 
 function binaryCrossEntropy(logits: Float32, labels: Tensor): number {
-  const truth = sameSize(logits, labels);
+  const truth = oneEach(logits, labels);
   // max(x, 0) - x y + log(1 + e^-|x|), which neither overflows nor cancels
   return meanOf(logits.data, (x, i) => Math.max(x, 0) - x * (truth[i] as number) + Math.log1p(Math.exp(-Math.abs(x))));
 }
 
-function sameSize(logits: Float32, labels: Tensor): Float32Array {
-  if (labels.size !== logits.size) throw new ShapeError(`labels: expected as many as logits [${logits.dims}], found [${labels.dims}]`);
+/** The labels that stand for the logits one by one; with a single class they may lack its dimension. */
+function oneEach(logits: Float32, labels: Tensor): Float32Array {
+  const squeezed = logits.dims[1] === 1 && labels.dims.length === 1;
+  if (String(squeezed ? [...labels.dims, 1] : labels.dims) !== String(logits.dims)) {
+    throw new ShapeError(`labels: expected as logits [${logits.dims}], found [${labels.dims}]`);
+  }
   return labels.to('float32').data;
 }
 

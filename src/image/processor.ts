@@ -2,7 +2,8 @@ import { Callable } from '../callable.ts';
 import { describe, isJsonObject } from '../checkpoint/json.ts';
 import { jsonFile, writeFiles } from '../checkpoint/output.ts';
 import { fileSystem, type ModelSource, openSource, readJson } from '../checkpoint/source.ts';
-import { ArgumentError, ConfigError, ImageError, ShapeError } from '../errors.ts';
+import { ConfigError, ImageError, ShapeError } from '../errors.ts';
+import { checkOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { centerOf, checkSize, convertChannels, cutOut, type Pixels } from './pixels.ts';
 import { type ImageInput, RawImage, type ReadOptions } from './rawImage.ts';
@@ -102,8 +103,7 @@ export class BitImageProcessor extends ProcessorBase {
 
   override async _call(images: Images, options: CallOptions = {}): Promise<ProcessorOutput> {
     const { exifOrientation, decode, maxPixels, ...fields } = options;
-    const unknown = Object.keys(fields).find((name) => !Object.hasOwn(FIELDS, name));
-    if (unknown !== undefined) throw new ArgumentError(`options: expected a field or an option of reading, found ${describe(unknown)}`);
+    checkOptions('image processor', options, [...Object.keys(FIELDS), ...READ_OPTIONS]);
     const config = resolve(this.config, fields);
     const original_sizes: [number, number][] = [];
     const pictures: Pixels[] = [];
@@ -119,6 +119,8 @@ export class BitImageProcessor extends ProcessorBase {
     };
   }
 }
+
+const READ_OPTIONS: readonly (keyof ReadOptions)[] = ['exifOrientation', 'decode', 'maxPixels'];
 
 /** Processors by the name in `image_processor_type`, or in older files `feature_extractor_type`. */
 const PROCESSORS: Readonly<Record<string, typeof BitImageProcessor>> = {

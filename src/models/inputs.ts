@@ -1,5 +1,6 @@
 import { describe } from '../checkpoint/json.ts';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.ts';
+import { checkOptions } from '../options.ts';
 import type { Float32 } from '../tensor/place.ts';
 import { checkDims } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -63,9 +64,7 @@ export function resolveRequest(
   if (typeof named !== 'object' || named === null) {
     throw new ArgumentError(`inputs: expected a tensor or an object with pixel_values, found ${describe(inputs)}`);
   }
-  const known = [...COMMON, ...accepts];
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new ArgumentError(`options: expected ${known.join(', ')}, found ${describe(unknown)}`);
+  checkOptions('model', options, [...COMMON, ...accepts]);
   const given = { ...named, ...options } as Record<string, unknown>;
   const flag = (key: 'output_attentions' | 'output_hidden_states' | 'return_dict'): boolean => {
     const value = given[key] ?? config[key];

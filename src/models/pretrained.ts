@@ -6,6 +6,7 @@ import type { ModelSource } from '../checkpoint/source.ts';
 import { ArgumentError, DTypeError } from '../errors.ts';
 import { Parameters } from '../nn/parameters.ts';
 import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';
+import { checkOptions } from '../options.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -55,6 +56,9 @@ export interface TraceShape {
   width: number;
 }
 
+const MODEL_OPTIONS: readonly (keyof ModelOptions)[] = ['posEmbed', 'seed', 'initialize', 'build', 'memoryLimit'];
+const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = ['config', 'dtype', 'progress_callback', 'signal', ...MODEL_OPTIONS];
+
 const DTYPES: readonly string[] = ['float32', 'fp32'];
 
 /** Tensors that only a head has: a model without that head passes over them in a checkpoint. */
@@ -80,8 +84,10 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
    * A model with random weights, the same for the same seed. Subclasses declare what they have beside the encoder and then {@link initialize}.
    * @throws {ArgumentError} on an unknown option; {ConfigError}, {HostError}, {MemoryError} as the configuration and the engine do
    */
-  constructor(config: Dinov2Config | Dinov2ConfigFields = {}, { posEmbed = 'offset', build, memoryLimit }: ModelOptions = {}) {
+  constructor(config: Dinov2Config | Dinov2ConfigFields = {}, options: ModelOptions = {}) {
     super();
+    checkOptions('model', options, MODEL_OPTIONS);
+    const { posEmbed = 'offset', build, memoryLimit } = options;
     if (!POS_EMBEDS.includes(posEmbed))
       throw new ArgumentError(`posEmbed: expected one of ${POS_EMBEDS.join(', ')}, found ${describe(posEmbed)}`);
     this.config = config instanceof Dinov2Config ? config : new Dinov2Config(config);
@@ -190,13 +196,15 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
       options: ModelOptions,
     ) => T,
     source: ModelSource,
-    { config: overrides, dtype = 'float32', progress_callback, signal, ...options }: FromPretrainedOptions = {},
+    options: FromPretrainedOptions = {},
   ): Promise<T> {
+    checkOptions('from_pretrained', options, LOADING_OPTIONS);
+    const { config: overrides, dtype = 'float32', progress_callback, signal, ...rest } = options;
     if (!DTYPES.includes(dtype)) throw new DTypeError(`dtype: expected one of ${DTYPES.join(', ')}, found ${describe(dtype)}`);
     const config = await Dinov2Config.from_pretrained(source, overrides);
     const file = await openCheckpoint(source);
     try {
-      const model = new this(config, { ...options, initialize: false });
+      const model = new this(config, { ...rest, initialize: false });
       try {
         await loadCheckpoint(model.parameters, canonical(file), (name) => model.parameterOf(name), {
           ...(progress_callback && { progress_callback }),

@@ -96,11 +96,7 @@ export function multiply(x: Tensor, y: Tensor): Float32 {
 }
 
 function elementwise(name: 'add' | 'multiply', x: Tensor, y: Tensor, out?: Float32): Float32 {
-  checkDims(
-    `${name}: y`,
-    y.dims.length < x.dims.length ? x.dims.slice(x.dims.length - y.dims.length) : x.dims,
-    y.dims,
-  );
+  checkDims(`${name}: y`, y.dims.length < x.dims.length ? x.dims.slice(x.dims.length - y.dims.length) : x.dims, y.dims);
   return operate(name, [x, y], (engine, [a, b]) => {
     const z = out ?? place(engine, 'float32', a.dims);
     checkDims(`${name}: out`, a.dims, z.dims);

@@ -3,7 +3,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AutoBackbone, AutoModel, AutoModelForImageClassification } from '../../src/models/auto.ts';
 import type { FromPretrainedOptions } from '../../src/models/pretrained.ts';
-import type { PosEmbed } from '../../src/nn/positionEmbedding.ts';
 import type { Tensor } from '../../src/tensor/index.ts';
 import { goldenPath } from '../checkpoint/helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
@@ -59,19 +58,16 @@ for (const name of cases('encoder')) {
   }
 }
 
-/** These were made with transformers 5.18, which interpolates positions by size. */
-const SIZE = { posEmbed: 'size' satisfies PosEmbed } as const;
-
 for (const name of cases('classify')) {
   for (const [call, { inputs, outputs }] of await goldenCalls(name)) {
     test(`${name}, ${call}: logits and loss are those of transformers`, async () => {
       const load = AutoModelForImageClassification.from_pretrained as Load;
-      compare(await run(load, name, SIZE, Object.fromEntries(inputs)), outputs);
+      compare(await run(load, name, {}, Object.fromEntries(inputs)), outputs);
     });
 
     test(`${name}, ${call}: so they are where the problem type is left to the labels`, async () => {
       const load = AutoModelForImageClassification.from_pretrained as Load;
-      compare(await run(load, name, { ...SIZE, config: { problem_type: null } }, Object.fromEntries(inputs)), outputs);
+      compare(await run(load, name, { config: { problem_type: null } }, Object.fromEntries(inputs)), outputs);
     });
   }
 }
@@ -79,7 +75,7 @@ for (const name of cases('classify')) {
 for (const name of cases('backbone')) {
   for (const [call, { inputs, outputs }] of await goldenCalls(name)) {
     test(`${name}, ${call}: feature maps are those of transformers, in the order of the stages`, async () => {
-      compare(await run(AutoBackbone.from_pretrained as Load, name, SIZE, Object.fromEntries(inputs)), outputs);
+      compare(await run(AutoBackbone.from_pretrained as Load, name, {}, Object.fromEntries(inputs)), outputs);
     });
   }
 }
