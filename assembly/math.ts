@@ -49,14 +49,14 @@ export function exp(x: v128): v128 {
 
 // prettier-ignore
 const ERF = memory.data<f32>([
-  -3.92, 3.92, -1, 1,
+  -4, 4, -1, 1,
   1.1283791065216064, 0.19040657579898834, 0.052748747169971466, 0.003765624249354005, 0.0002848833682946861, 2.050092234640033e-6,
   0.5020761489868164, 0.11410916596651077, 0.014969230629503727, 0.001162538188509643, 3.8091802707640454e-5,
 ]);
 
 /**
- * erf(x) = (2 / sqrt pi) integral of e^(-t^2) from 0 to x, within 4e-7. x p(x^2) / q(x^2), both of degree 5, on |x| <= 3.92 (relative error 2e-8 before
- * rounding); beyond that 1 to float32 precision.
+ * erf(x) = (2 / sqrt pi) integral of e^(-t^2) from 0 to x, within 4e-7. x p(x^2) / q(x^2), both of degree 5, fitted to |x| <= 3.92 (relative error 2e-8 before
+ * rounding), beyond which it is 1 in float32; at 4 the quotient is above 1 however it is rounded, so that large numbers give 1 exactly.
  */
 // @ts-ignore: decorator
 @inline

@@ -7,8 +7,14 @@ import { describe } from './json.ts';
 /** Bytes of a tensor that are held at a time while it is read; a multiple of every element size. */
 const PIECE = 4 * 2 ** 20;
 
+/** Where an {@link Extent} lies: a file, or what is made out of one as it is read. */
+export interface ByteSource {
+  /** Calls `visit` with the bytes, which are valid until it returns. */
+  read(offset: number, bytes: number, visit: (bytes: Uint8Array) => void): Promise<void>;
+}
+
 /** A file of tensors. Reads wait for each other, because a {@link RandomAccess} may give the same array to the next reader. */
-export class TensorFile {
+export class TensorFile implements ByteSource {
   readonly file: RandomAccess;
   #last: Promise<void> = Promise.resolve();
   #closed = false;
@@ -17,7 +23,6 @@ export class TensorFile {
     this.file = file;
   }
 
-  /** Calls `visit` with the bytes, which are valid until it returns. */
   read(offset: number, bytes: number, visit: (bytes: Uint8Array) => void): Promise<void> {
     const turn = this.#last.then(async () => {
       if (this.#closed) throw new DisposedError(`${this.file.name}: read after it was closed`);
@@ -35,7 +40,7 @@ export class TensorFile {
 
 /** A stretch of a file: `bytes` bytes from `offset` on. */
 export interface Extent {
-  readonly file: TensorFile;
+  readonly file: ByteSource;
   readonly offset: number;
   readonly bytes: number;
 }

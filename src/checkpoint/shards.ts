@@ -2,23 +2,38 @@ import { ArgumentError, CheckpointError, NotFoundError } from '../errors.ts';
 import { Checkpoint, type Entry } from './checkpoint.ts';
 import { describe, isJsonObject } from './json.ts';
 import { jsonFile, type OutputFile, writeFiles } from './output.ts';
+import { openPth } from './pth.ts';
 import { bytesOfTensor, checkTensors, type NamedTensor, openSafetensors, writeSafetensors } from './safetensors.ts';
-import { fileSystem, type ModelSource, openSource, readJson, type Source } from './source.ts';
+import { fileSystem, type ModelSource, openSource, readJson, type Source, staysInside } from './source.ts';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
+const SAFETENSORS = /\.safetensors$/i;
+const PTH = /\.pth$/i;
 const MAX_SHARDS = 1000;
 
+
 /**
- * The tensors of a model: of model.safetensors, or of the shards that model.safetensors.index.json lists, as one.
- * @throws {NotFoundError} when there are neither, or a shard is missing
- * @throws {CheckpointError} when a file is damaged, or a shard lacks what the index says
+ * The tensors of a model: of model.safetensors, of the shards that model.safetensors.index.json lists, as one, or of the only .pth file. A source that is
+ * a single file is read whatever its name.
+ * @throws {NotFoundError} when there is none of these, or a shard is missing
+ * @throws {CheckpointError} when a file is damaged, a shard lacks what the index says, or there are several .pth files to choose from
  */
 export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   const files = await openSource(source);
-  if (await files.has(SINGLE)) return openSafetensors(await files.open(SINGLE));
+  if (files.only !== undefined) return openFile(files, files.only);
+  if (await files.has(SINGLE)) return openFile(files, SINGLE);
   if (await files.has(INDEX)) return openShards(files);
-  throw new NotFoundError(`${files.name}: expected ${SINGLE} or ${INDEX}, found neither`);
+  const [pth, ...others] = (await files.list()).filter((file) => PTH.test(file));
+  if (pth === undefined) throw new NotFoundError(`${files.name}: expected ${SINGLE}, ${INDEX} or a .pth file, found none of them`);
+  if (others.length > 0) {
+    throw new CheckpointError(`${files.name}: expected one .pth file, found ${[pth, ...others].join(', ')}: give the path of one`);
+  }
+  return openFile(files, pth);
+}
+
+async function openFile(files: Source, file: string): Promise<Checkpoint> {
+  return SAFETENSORS.test(file) ? openSafetensors(await files.open(file)) : openPth(await files.open(file));
 }
 
 export interface SaveOptions {
@@ -104,12 +119,9 @@ function merge(name: string, map: Readonly<Record<string, string>>, shards: Read
   });
 }
 
-/** A relative path that stays inside the folder, on every host. */
 function checkShardName(where: string, name: unknown): string {
-  const inside =
-    typeof name === 'string' && !/[\\:]/.test(name) && name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
-  if (!inside) throw new CheckpointError(`${where}: expected the names of shards inside the folder, found ${describe(name)}`);
-  return name;
+  if (typeof name === 'string' && staysInside(name)) return name;
+  throw new CheckpointError(`${where}: expected the names of shards inside the folder, found ${describe(name)}`);
 }
 
 /** The tensors in their order, each in the last shard while that has room. */

@@ -7,26 +7,30 @@ const MAX_JSON = 64 * 2 ** 20;
 
 export type FileContent = Uint8Array | ArrayBuffer | Blob;
 
-/** Where a model comes from: the path or file: URL of its folder, or its files by name. */
+/** Where a model comes from: the path or file: URL of its folder or of a checkpoint that is all in one file, or its files by name. */
 export type ModelSource = string | URL | Readonly<Record<string, FileContent>> | ReadonlyMap<string, FileContent>;
 
 /** The files of one model. */
 export interface Source {
   /** For messages: a path, or what stands for one. */
   readonly name: string;
+  /** The name of the file, where the source was given as the path of one. */
+  readonly only?: string;
   has(file: string): Promise<boolean>;
+  /** Names of the files, in a fixed order. */
+  list(): Promise<readonly string[]>;
   /** @throws {NotFoundError} naming the source and the file */
   open(file: string): Promise<RandomAccess>;
 }
 
 /**
- * @throws {NotFoundError} when the folder is not there
- * @throws {HostError} for a folder on a host without files
+ * @throws {NotFoundError} when the folder or file is not there
+ * @throws {HostError} for a path on a host without files
  * @throws {ArgumentError} for anything that is no source
  */
 export async function openSource(source: ModelSource): Promise<Source> {
-  if (source instanceof URL) return openFolder(pathOf(source));
-  if (typeof source === 'string') return openFolder(source);
+  if (source instanceof URL) return openPath(pathOf(source));
+  if (typeof source === 'string') return openPath(source);
   if (source instanceof Map) return new GivenFiles(source);
   if (isJsonObject(source)) return new GivenFiles(new Map(Object.entries(source)));
   throw new ArgumentError(`source: expected the path or file: URL of a folder, or an object of files by name, found ${describe(source)}`);
@@ -55,14 +59,17 @@ export function fileSystem(): FileSystem {
   return host.files;
 }
 
-async function openFolder(path: string): Promise<Source> {
+/** Whether a relative path stays inside its folder, on every host. */
+export function staysInside(path: string): boolean {
+  return !/[\\:]/.test(path) && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
+async function openPath(path: string): Promise<Source> {
   const files = fileSystem();
   const kind = await files.kind(path);
-  if (kind !== 'folder') {
-    const found = kind === 'file' ? 'a file' : 'no such folder';
-    throw new NotFoundError(`${path}: expected a folder with config.json and model.safetensors, found ${found}${advice(path)}`);
-  }
-  return new Folder(path, files);
+  if (kind === 'folder') return new Folder(path, files);
+  if (kind === 'file') return new SingleFile(path, files);
+  throw new NotFoundError(`${path}: expected a folder with config.json and model.safetensors, or a .pth file, found neither${advice(path)}`);
 }
 
 /** What to do about a name of the form that models have on the Hugging Face hub. */
@@ -93,6 +100,35 @@ class Folder implements Source {
     if (!(await this.has(file))) throw new NotFoundError(`${this.name}: expected a folder with ${file}, found no such file in it`);
     return this.#files.open(this.#files.join(this.name, file));
   }
+
+  list(): Promise<readonly string[]> {
+    return this.#files.list(this.name);
+  }
+}
+
+class SingleFile implements Source {
+  readonly name: string;
+  readonly only: string;
+  readonly #files: FileSystem;
+
+  constructor(path: string, files: FileSystem) {
+    this.name = path;
+    this.only = path.replace(/^.*[\\/]/s, '');
+    this.#files = files;
+  }
+
+  async has(file: string): Promise<boolean> {
+    return file === this.only;
+  }
+
+  async open(file: string): Promise<RandomAccess> {
+    if (!(await this.has(file))) throw new NotFoundError(`${this.name}: expected a folder with ${file}, found a file`);
+    return this.#files.open(this.name);
+  }
+
+  async list(): Promise<readonly string[]> {
+    return [this.only];
+  }
 }
 
 class GivenFiles implements Source {
@@ -116,6 +152,10 @@ class GivenFiles implements Source {
     const content = this.#files.get(file);
     if (!content) throw new NotFoundError(`${this.name}: expected ${file} among them, found ${describe([...this.#files.keys()])}`);
     return new GivenFile(file, content);
+  }
+
+  async list(): Promise<readonly string[]> {
+    return [...this.#files.keys()];
   }
 }
 

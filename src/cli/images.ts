@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { fileSystem } from '../checkpoint/source.ts';
 import { NotFoundError } from '../errors.ts';
@@ -24,7 +25,8 @@ export async function findImages(inputs: readonly string[]): Promise<Found> {
     if (kind === 'none' && !isDynamicPattern(input)) images.add(input);
     else if (kind === 'file') images.add(input);
     else {
-      const found = kind === 'folder' ? await imagesBelow(input) : await glob(input, { expandDirectories: false });
+      const found =
+        kind === 'folder' ? await imagesBelow(input) : await glob(input, { expandDirectories: false, absolute: isAbsolute(input) });
       for (const image of found.sort()) images.add(image);
       if (found.length > 0) continue;
       const where = kind === 'folder' ? 'PNG or JPEG files in this folder' : 'files that match this pattern';

@@ -35,6 +35,8 @@ export interface AtomicWriter {
 
 export interface FileSystem {
   kind(path: string): Promise<'file' | 'folder' | 'none'>;
+  /** Names of what is in a folder, sorted. */
+  list(folder: string): Promise<readonly string[]>;
   /** Throws NotFoundError when there is no such file. */
   open(path: string): Promise<RandomAccess>;
   /** Creates the folder of `path` where it is missing. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HostError, NotFoundError } from '../errors.ts';
@@ -93,6 +93,9 @@ const files: FileSystem = {
   async kind(path) {
     const found = await stat(path).catch(() => undefined);
     return found?.isDirectory() ? 'folder' : found ? 'file' : 'none';
+  },
+  async list(folder) {
+    return (await readdir(folder)).sort();
   },
   async open(path) {
     const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {

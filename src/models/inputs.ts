@@ -84,7 +84,7 @@ export function resolveRequest(
     attentions: flag('output_attentions'),
     hiddenStates: flag('output_hidden_states'),
     asObject: flag('return_dict'),
-    signal: given.signal as AbortSignal | undefined,
+    signal: checkSignal(given.signal ?? undefined),
   };
 }
 
@@ -92,6 +92,15 @@ export function resolveRequest(
 export function gridOf(config: Dinov2Config, height: number, width: number): readonly [rows: number, columns: number] {
   const [patchHeight, patchWidth] = config.patchSize;
   return [Math.floor(height / patchHeight), Math.floor(width / patchWidth)];
+}
+
+/** Throws {@link ArgumentError} unless it is an AbortSignal, of any realm, or undefined. */
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  const signal = value as AbortSignal | undefined;
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new ArgumentError(`signal: expected an AbortSignal, found ${describe(value)}`);
+  }
+  return signal;
 }
 
 function checkTensor(name: string, value: unknown): Tensor {

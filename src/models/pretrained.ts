@@ -12,7 +12,7 @@ import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from 
 import { Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
-import { type CallOptions, checkPixelDims, type Request, resolveRequest } from './inputs.ts';
+import { type CallOptions, checkPixelDims, checkSignal, type Request, resolveRequest } from './inputs.ts';
 import { type LoadOptions, loadCheckpoint, randomize } from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
 
@@ -60,6 +60,7 @@ const MODEL_OPTIONS: readonly (keyof ModelOptions)[] = ['posEmbed', 'seed', 'ini
 const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = ['config', 'dtype', 'progress_callback', 'signal', ...MODEL_OPTIONS];
 
 const DTYPES: readonly string[] = ['float32', 'fp32'];
+const SAVED_DTYPES: readonly string[] = ['float32', 'float16', 'bfloat16'];
 
 /** Tensors that only a head has: a model without that head passes over them in a checkpoint. */
 const HEADS = /^classifier\./;
@@ -82,7 +83,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   /**
    * A model with random weights, the same for the same seed. Subclasses declare what they have beside the encoder and then {@link initialize}.
-   * @throws {ArgumentError} on an unknown option; {ConfigError}, {HostError}, {MemoryError} as the configuration and the engine do
+   * @throws {ArgumentError} naming the option; {ConfigError}, {HostError}, {MemoryError} as the configuration and the engine do
    */
   constructor(config: Dinov2Config | Dinov2ConfigFields = {}, options: ModelOptions = {}) {
     super();
@@ -98,6 +99,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   /** Sets the weights at random, unless they are to be loaded. */
   protected initialize({ initialize = true, seed = 0 }: ModelOptions): void {
+    if (!Number.isSafeInteger(seed)) throw new ArgumentError(`seed: expected an integer, found ${describe(seed)}`);
     if (initialize) randomize(this.parameters, { deviation: this.config.initializer_range, seed });
   }
 
@@ -166,8 +168,9 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     for (const { name, read } of this.parameters.all) yield [this.#checkpointName(name), read()];
   }
 
-  /** Writes config.json and model.safetensors, or shards of it, into a folder. */
+  /** Writes config.json and model.safetensors, or shards of it, into a folder. @throws {DTypeError} {ArgumentError} naming the option */
   async save_pretrained(folder: string, { dtype = 'float32', ...options }: SavePretrainedOptions = {}): Promise<void> {
+    checkDType(dtype, SAVED_DTYPES);
     await saveCheckpoint(
       folder,
       this.parameters.all.map((parameter) => ({
@@ -200,7 +203,8 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   ): Promise<T> {
     checkOptions('from_pretrained', options, LOADING_OPTIONS);
     const { config: overrides, dtype = 'float32', progress_callback, signal, ...rest } = options;
-    if (!DTYPES.includes(dtype)) throw new DTypeError(`dtype: expected one of ${DTYPES.join(', ')}, found ${describe(dtype)}`);
+    checkDType(dtype, DTYPES);
+    checkSignal(signal);
     const config = await Dinov2Config.from_pretrained(source, overrides);
     const file = await openCheckpoint(source);
     try {
@@ -265,6 +269,10 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     checkPixelDims(this.config, dims);
     return dims;
   }
+}
+
+function checkDType(dtype: unknown, known: readonly string[]): void {
+  if (!known.includes(dtype as string)) throw new DTypeError(`dtype: expected one of ${known.join(', ')}, found ${describe(dtype)}`);
 }
 
 /** Collects what a call asks for besides its main output. */

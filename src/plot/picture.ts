@@ -30,10 +30,13 @@ export function bytePicture(bytes: Tensor): RawImage {
 }
 
 /**
- * Pictures in a row on white, from the left, as high as the highest.
+ * RGB pictures in a row on white, from the left, as high as the highest.
  * @param options `gap`: pixels between them. Default 8.
+ * @throws {ArgumentError} on no pictures, or another number of channels
  */
 export function sideBySide(pictures: readonly Pixels[], { gap = 8 }: { gap?: number } = {}): RawImage {
+  if (pictures.length === 0) throw new ArgumentError('pictures: expected at least one, found none');
+  pictures.forEach(checkRgb);
   const height = Math.max(...pictures.map((picture) => picture.height));
   const width = pictures.reduce((sum, picture) => sum + picture.width, gap * (pictures.length - 1));
   const data = new Uint8Array(width * height * 3).fill(255);
@@ -48,9 +51,14 @@ export function sideBySide(pictures: readonly Pixels[], { gap = 8 }: { gap?: num
 }
 
 /** The bytes of a PNG file of an RGB picture. @throws {ArgumentError} on another number of channels */
-export function encodePng({ data, width, height, channels }: Pixels): Uint8Array {
-  if (channels !== 3) throw new ArgumentError(`picture: expected 3 channels, found ${channels}: use rgb()`);
+export function encodePng(picture: Pixels): Uint8Array {
+  checkRgb(picture);
+  const { data, width, height } = picture;
   const png = new PNG({ width, height, colorType: 2, inputColorType: 2, inputHasAlpha: false });
   png.data = Buffer.from(data.buffer, data.byteOffset, data.length);
   return PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });
+}
+
+function checkRgb({ channels }: Pixels): void {
+  if (channels !== 3) throw new ArgumentError(`picture: expected 3 channels, found ${channels}: use rgb()`);
 }

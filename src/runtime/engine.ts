@@ -3,7 +3,7 @@ import { ArgumentError, DisposedError, HostError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { hasRelaxedSimd, hasSimd } from './features.ts';
 import { instantiate, type KernelName, type Kernels } from './kernels.ts';
-import { type Address, Memory } from './memory.ts';
+import { type Address, Memory, PAGE } from './memory.ts';
 
 export interface EngineOptions {
   /** Which build of the kernels: `auto` takes relaxed SIMD where the host has it. Default `auto`. */
@@ -38,12 +38,12 @@ export class Engine {
 
   /**
    * @throws {HostError} on a host without WebAssembly SIMD, or without relaxed SIMD where `build: 'relaxed'` is asked for.
-   * @throws {ArgumentError} on an unknown build, or a limit that is no positive number.
+   * @throws {ArgumentError} on an unknown build, or a limit below the 64 KiB that the smallest memory has.
    */
   constructor({ build = 'auto', memoryLimit }: EngineOptions = {}) {
     this.build = chooseBuild(build);
-    if (memoryLimit !== undefined && !(typeof memoryLimit === 'number' && memoryLimit > 0)) {
-      throw new ArgumentError(`memoryLimit: expected a positive number of bytes, found ${JSON.stringify(String(memoryLimit))}`);
+    if (memoryLimit !== undefined && !(typeof memoryLimit === 'number' && memoryLimit >= PAGE)) {
+      throw new ArgumentError(`memoryLimit: expected ${PAGE} bytes or more, found ${JSON.stringify(String(memoryLimit))}`);
     }
     this.#memory = new Memory(memoryLimit);
     this.#kernels = instantiate(host.kernels(this.build), this.#memory.wasm);

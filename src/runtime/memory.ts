@@ -3,7 +3,8 @@ import { MemoryError } from '../errors.ts';
 /** A place in engine memory: a byte offset. 0 is no place. */
 export type Address = number;
 
-const PAGE = 65536;
+/** Bytes by which WebAssembly memory grows, and of the smallest one. */
+export const PAGE = 65536;
 const ALIGNMENT = 64; // a cache line: packed panels and rows start on one
 const WASM32_LIMIT = 65536 * PAGE;
 

@@ -12,7 +12,7 @@ export interface PcaOptions {
 export interface PrincipalComponents {
   /** (width) */
   readonly mean: Float32;
-  /** (count, width): orthonormal, in the order of their variances; zeros where the rows vary in fewer directions. */
+  /** (count, width): orthonormal, in the order of their variances; of no meaning, some perhaps zeros, where the rows vary in fewer directions. */
   readonly axes: Float32;
   /** Variance of the rows along each axis, largest first. */
   readonly variances: readonly number[];

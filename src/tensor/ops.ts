@@ -141,7 +141,7 @@ export function concat(x: Tensor, y: Tensor): Float32 {
 
 export interface AttentionOptions {
   heads: number;
-  /** Factor of the scores; default 1 / sqrt(width of a head). */
+  /** Factor of the scores, above 0; default 1 / sqrt(width of a head). */
   scale?: number;
   /** One number a head by which its probabilities are multiplied after the softmax. */
   headMask?: ArrayLike<number>;
@@ -161,6 +161,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headM
   const keys = k.dims[0] as number;
   if (!isPositive(heads)) throw new ArgumentError(`attention: heads: expected a positive integer, found ${heads}`);
   if (headMask) checkDims('attention: headMask', [heads], [headMask.length]);
+  if (scale !== undefined && !(scale > 0 && scale < Number.POSITIVE_INFINITY)) {
+    throw new ArgumentError(`attention: scale: expected a number above 0, found ${scale}`);
+  }
   const width = hidden / heads;
   if (!Number.isInteger(width)) throw new ShapeError(`attention: expected a width that ${heads} heads divide, found ${hidden}`);
   return operate('attention', [q, k, v], (engine, [query, key, value]) => {

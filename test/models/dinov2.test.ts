@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ConfigError } from '../../src/errors.ts';
-import { Dinov2Config } from '../../src/models/config.ts';
+import { Dinov2Config, type Dinov2ConfigFields } from '../../src/models/config.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from '../../src/models/dinov2.ts';
 import type { ModelOptions } from '../../src/models/pretrained.ts';
 import { Tensor } from '../../src/tensor/index.ts';
@@ -42,7 +42,7 @@ test('the default configuration is that of transformers v4.37.2', () => {
 });
 
 test('options and configurations that are none are refused', async () => {
-  const make = (config: object, options: object) => new Dinov2Model(config, options);
+  const make = (config: Dinov2ConfigFields, options: object) => new Dinov2Model(config, options);
   await refuses(() => make(TINY, { posEmbed: 'nearest' }), ArgumentError, 'posEmbed: expected one of offset, size, antialias, found "nearest"');
   await refuses(() => make(TINY, { build: 'avx' }), ArgumentError, 'build');
   await refuses(() => make(TINY, { memoryLimit: '1GB' }), ArgumentError, 'memoryLimit');

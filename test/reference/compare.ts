@@ -21,6 +21,12 @@ export function assertWithin(found: Numbers, expected: Numbers, bound: number | 
   }
 }
 
+/** Within a bound relative to the largest of the numbers expected. */
+export function assertWithinOfLargest(found: Numbers, expected: Numbers, relative: number, what = ''): void {
+  const largest = Array.from(expected).reduce((top, x) => Math.max(top, Math.abs(x)), 0);
+  assertWithin(found, expected, relative * largest, what);
+}
+
 /** Equal as numbers, all NaN being one and 0 and -0 too. */
 export function assertSame(found: Numbers, expected: Numbers, what = ''): void {
   assertWithin(found, expected, 0, what);

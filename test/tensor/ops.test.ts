@@ -174,7 +174,7 @@ test('attention is softmax(scale q k^T) v for each head, and gives the probabili
   fc.assert(
     fc.property(
       fc.record({ queries: small, keys: small, heads: fc.integer({ min: 1, max: 4 }), width: fc.integer({ min: 1, max: 9 }) }),
-      fc.option(fc.constantFrom(0.1, 1, -1, 0), { nil: undefined }),
+      fc.option(fc.constantFrom(0.1, 1, 3), { nil: undefined }),
       fc.boolean(),
       fc.nat(),
       (sizes, scale, masked, seed) => {
@@ -199,12 +199,6 @@ test('attention is softmax(scale q k^T) v for each head, and gives the probabili
   );
 });
 
-test('attention with a large negative scale does not overflow', () => {
-  const q = tensor([100, 0], 1, 2);
-  const k = tensor([1, 0, -1, 0], 2, 2);
-  assert.equal(attention(q, k, tensor([1, 2, 3, 4], 2, 2), { heads: 1, scale: -10 }).tolist(), [[3, 4]]);
-});
-
 test('attention names the operand or option that does not fit', async () => {
   const x = random([4, 6], 1);
   const run = (options: object, [q, k, v] = [x, x, x]) => attention(q as Tensor, k as Tensor, v as Tensor, options as { heads: number });
@@ -213,6 +207,7 @@ test('attention names the operand or option that does not fit', async () => {
   await refuses(() => run({ heads: 2 }, [random([6], 1), x, x]), ShapeError, 'attention: q: expected [*, *], found [6]');
   await refuses(() => run({ heads: 4 }), ShapeError, '4 heads', 'found 6');
   for (const heads of [0, -2, 1.5, Number.NaN, undefined, '2']) await refuses(() => run({ heads }), ArgumentError, 'attention: heads');
+  for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) await refuses(() => run({ heads: 2, scale }), ArgumentError, 'attention: scale');
   await refuses(() => run({ heads: 2, headMask: [1] }), ShapeError, 'attention: headMask: expected [2], found [1]');
 });
 

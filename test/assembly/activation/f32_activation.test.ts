@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ACTIVATIONS, type Activation } from '../../../src/runtime/kernels.ts';
-import { assertSame, assertSameBits, assertWithin, SMALLEST, UNIT } from '../../reference/compare.ts';
+import { assertSame, assertSameBits, assertWithin, SMALLEST, UNIT, ulp } from '../../reference/compare.ts';
 import * as reference from '../../reference/ops.ts';
 import { randomBits, randomFloats } from '../../reference/random.ts';
 import { type Bench, SHIFTS, testKernels } from '../helpers.ts';
@@ -82,6 +82,19 @@ for (const name of NAMES) {
     assertSame(activate(bench, name, Float32Array.of(POSITIVE_INFINITY, NEGATIVE_INFINITY)), [POSITIVE_INFINITY, below[name] ?? Number.NaN]);
   });
 }
+
+testKernels('e^x is within 2 ulp', (bench) => {
+  // from 18 on silu(-x) is -x / e^x: a sum and a division, each rounded once, add another ulp
+  const x = dense(-87, -18);
+  const y = activate(bench, 'silu', x);
+  let worst = 0;
+  for (const [i, value] of x.entries()) {
+    const expected = value / (1 + Math.exp(-value));
+    worst = Math.max(worst, Math.abs((y[i] as number) - expected) / ulp(expected));
+  }
+  assert.ok(worst <= 3, `${worst} ulp`);
+  assert.ok(worst > 0.4, `no error at all is no measurement: ${worst} ulp`);
+});
 
 testKernels('an activation is x, 0 or its limit far from 0, whatever the magnitude', (bench) => {
   for (const x of [100, 1e4, 1e20, 3e38]) {

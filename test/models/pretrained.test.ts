@@ -1,0 +1,271 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ArgumentError, DisposedError, DTypeError, MemoryError, NotFoundError, ShapeError } from '../../src/errors.ts';
+import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from '../../src/models/dinov2.ts';
+import type { Traced, TraceShape } from '../../src/models/pretrained.ts';
+import type { DType, Tensor } from '../../src/tensor/index.ts';
+import type { Float32 } from '../../src/tensor/place.ts';
+import { refuses, withFolder } from '../checkpoint/helpers.ts';
+import { assertSameBits } from '../reference/compare.ts';
+import { flatten, pixels, reservedBy, TINY } from './helpers.ts';
+
+const EVERYTHING = { output_hidden_states: true, output_attentions: true };
+
+function assertSameOutput(found: object, expected: object, what = ''): void {
+  const all = flatten(found);
+  assert.equal([...all.keys()], [...flatten(expected).keys()], what);
+  for (const [key, tensor] of flatten(expected)) {
+    assert.equal(all.get(key)?.dims, tensor.dims, `${what} ${key}`);
+    assertSameBits(all.get(key)?.data as Float32Array, tensor.data, `${what} ${key}`);
+  }
+}
+
+for (const [name, model] of Object.entries({
+  Dinov2Model: new Dinov2Model(TINY),
+  Dinov2ForImageClassification: new Dinov2ForImageClassification(TINY),
+  Dinov2Backbone: new Dinov2Backbone({ ...TINY, out_features: ['stem', 'stage2'] }),
+})) {
+  test(`${name}: a trace gives the bits of the eager model, for every shape, batch and request`, async () => {
+    for (const [batch, height, width] of [
+      [1, 20, 20],
+      [3, 20, 20],
+      [2, 13, 30],
+      [1, 4, 4],
+    ] as const) {
+      for (const options of [{}, EVERYTHING, { output_attentions: true }, { return_dict: false }]) {
+        const traced = (await model.trace({ batch, height, width }, options)) as Traced<object>;
+        assert.equal(traced.dims, [batch, 2, height, width]);
+        for (const seed of [1, 2]) {
+          const picture = pixels(batch, height, width, seed);
+          const eager = await (model as Dinov2Model)(picture, options);
+          assertSameOutput(await traced(seed === 1 ? picture : { pixel_values: picture }), eager, `${batch} x ${height} x ${width}`);
+        }
+        traced.dispose();
+      }
+    }
+  });
+}
+
+test('a model is traced with inputs as well as with their shape, whose batch is 1 by default', async () => {
+  const model = new Dinov2Model(TINY);
+  const example = pixels(2, 12, 24);
+  for (const traced of [await model.trace(example), await model.trace({ pixel_values: example })]) assert.equal(traced.dims, [2, 2, 12, 24]);
+  assert.equal((await model.trace({ height: 8, width: 4 })).dims, [1, 2, 8, 4]);
+});
+
+test('what a trace returns outlives its next call', async () => {
+  const model = new Dinov2Model(TINY);
+  const traced = await model.trace({ height: 20, width: 20 });
+  const first = await traced(pixels(1, 20, 20, 1));
+  const kept = first.last_hidden_state.data.slice();
+  await traced(pixels(1, 20, 20, 2));
+  assertSameBits(first.last_hidden_state.data, kept);
+});
+
+test('a trace refuses inputs of another shape or type, and no shape is traced that is none', async () => {
+  const model = new Dinov2Model(TINY);
+  const traced = await model.trace({ height: 20, width: 20 });
+  await refuses(() => traced(pixels(2)), ShapeError, 'traced', 'expected [1, 2, 20, 20], found [2, 2, 20, 20]');
+  await refuses(() => traced(pixels(1, 24)), ShapeError, 'found [1, 2, 24, 24]');
+  await refuses(() => traced(pixels(1).to('int32') as unknown as Tensor), DTypeError, 'pixel_values');
+  await refuses(() => traced(undefined as never), ArgumentError, 'inputs');
+  const trace = (shape: unknown, options?: object) => model.trace(shape as TraceShape, options);
+  for (const shape of [undefined, null, 'x', 20]) await refuses(() => trace(shape), ArgumentError, 'trace: expected { height, width }');
+  for (const shape of [{}, { height: 20 }, { height: 3, width: 20 }, { height: 20.5, width: 20 }, { batch: 0, height: 20, width: 20 }, { batch: 1.5, height: 20, width: 20 }]) {
+    await refuses(() => trace(shape), ShapeError, 'pixel_values');
+  }
+  await refuses(() => trace({ height: 20, width: 20 }, { output_attention: true }), ArgumentError, 'output_attention');
+  await refuses(() => trace({ height: 1e6, width: 1e6 }), MemoryError, 'engine memory');
+  assertSameOutput(await traced(pixels(1)), await model(pixels(1)), 'and the model goes on');
+});
+
+test('eager calls and other traces do not disturb a trace', async () => {
+  const model = new Dinov2Model(TINY);
+  const [a, b] = [await model.trace({ height: 20, width: 20 }), await model.trace({ batch: 2, height: 12, width: 8 })];
+  const [x, y] = [pixels(1, 20, 20, 1), pixels(2, 12, 8, 2)];
+  const [first, second] = [await a(x), await b(y)];
+  await model(pixels(3, 40));
+  assertSameOutput(await a(x), first);
+  assertSameOutput(await b(y), second);
+  a.dispose();
+  const c = await model.trace({ height: 40, width: 40 });
+  await c(pixels(1, 40));
+  assertSameOutput(await b(y), second, 'after another was disposed of');
+});
+
+test('memory does not grow from the second run of a shape on, nor when shapes take turns', async () => {
+  const model = new Dinov2Model(TINY);
+  const shapes = [pixels(1), pixels(4, 28, 40), pixels(2, 60)];
+  const round = async (): Promise<number> => {
+    for (const x of shapes) await model(x, EVERYTHING);
+    return reservedBy(model);
+  };
+  const after = await round();
+  for (let i = 0; i < 9; i++) assert.is(await round(), after, `round ${i + 2}`);
+});
+
+test('calls of a trace take no memory, and disposing of it gives its memory back', async () => {
+  const model = new Dinov2Model(TINY);
+  const cycle = async (): Promise<number> => {
+    const traced = await model.trace({ batch: 2, height: 60, width: 60 });
+    const before = reservedBy(model);
+    for (let i = 0; i < 3; i++) await traced(pixels(2, 60));
+    assert.is(reservedBy(model), before);
+    traced.dispose();
+    traced.dispose();
+    return before;
+  };
+  const after = await cycle();
+  for (let i = 0; i < 5; i++) assert.is(await cycle(), after);
+});
+
+test('a disposed trace is refused, those made after it work', async () => {
+  const model = new Dinov2Model(TINY);
+  const [gone, x] = [await model.trace({ height: 20, width: 20 }), pixels(1)];
+  gone.dispose();
+  const [a, b] = [await model.trace({ height: 20, width: 20 }), await model.trace({ height: 20, width: 20 })];
+  await refuses(() => gone(x), DisposedError, 'used after dispose()');
+  const eager = await model(x);
+  for (const traced of [a, b]) assertSameOutput(await traced(x), eager);
+});
+
+test('a disposed model is refused, its traces too, and takes no memory again', async () => {
+  const model = new Dinov2Model(TINY);
+  const traced = await model.trace({ height: 20, width: 20 });
+  const { last_hidden_state } = await model(pixels(1));
+  model.dispose();
+  model.dispose();
+  for (const use of [() => model(pixels(1)), () => traced(pixels(1)), () => model.trace({ height: 8, width: 8 }), () => [...model.weights()]]) {
+    await refuses(use, DisposedError, 'used after dispose()');
+  }
+  await withFolder((folder) => refuses(() => model.save_pretrained(join(folder, 'new')), DisposedError));
+  traced.dispose();
+  assert.is(reservedBy(model), 0);
+  assert.ok(last_hidden_state.data.every(Number.isFinite), 'results stay');
+});
+
+test('disposing of a model stops what is running', async () => {
+  const model = new Dinov2Model(TINY);
+  const running = model(pixels(4), { signal: new AbortController().signal });
+  model.dispose();
+  await refuses(() => running, DisposedError);
+});
+
+test('calls at the same time do not disturb one another, failed and aborted ones among them', async () => {
+  const model = new Dinov2Model(TINY);
+  const traced = await model.trace({ height: 20, width: 20 });
+  const inputs = [pixels(1, 20, 20, 1), pixels(2, 12, 28, 2), pixels(3, 8, 8, 3), pixels(1, 40, 20, 4)] as const;
+  const expected: object[] = [];
+  for (const x of inputs) expected.push(await model(x, EVERYTHING));
+  const controller = new AbortController();
+  const { signal } = controller;
+  const calls = [
+    ...inputs.map((x) => model(x, EVERYTHING)),
+    traced(inputs[0]),
+    ...inputs.map((x) => model({ pixel_values: x }, { ...EVERYTHING, signal: new AbortController().signal })),
+  ];
+  const wrong = [model(pixels(1, 3)), model(inputs[0], { signal }), model(inputs[0], { head_mask: inputs[1] })];
+  const after = inputs.map((x) => model(x, EVERYTHING));
+  controller.abort();
+  const settled = await Promise.allSettled(wrong);
+  assert.equal(settled.map(({ status }) => status), ['rejected', 'rejected', 'rejected']);
+  const found = await Promise.all(calls);
+  assertSameOutput(found[4] as object, await model(inputs[0]), 'traced');
+  for (const [i, result] of [...found.slice(0, 4), ...found.slice(5), ...(await Promise.all(after))].entries()) {
+    assertSameOutput(result, expected[i % 4] as object, `call ${i}`);
+  }
+});
+
+test('an aborted signal stops a run with its reason, and the next run is as if it had not been', async () => {
+  const model = new Dinov2Model(TINY);
+  const before = await model(pixels(2));
+  const reserved = reservedBy(model);
+  const reason = new RangeError('enough');
+  await refuses(() => model(pixels(2), { signal: AbortSignal.abort(reason) }), RangeError, 'enough');
+
+  const controller = new AbortController();
+  const running = model(pixels(2), { signal: controller.signal });
+  setTimeout(() => controller.abort(reason), 0);
+  await refuses(() => running, RangeError, 'enough');
+  assertSameOutput(await model(pixels(2)), before);
+  assert.is(reservedBy(model), reserved);
+  assertSameOutput(await model(pixels(2), { signal: new AbortController().signal }), before, 'with a signal that stays quiet');
+});
+
+/** Every weight of a model, rounded to a dtype. */
+function weightsAs(model: Dinov2Model | Dinov2ForImageClassification, dtype: DType): Map<string, Float32> {
+  return new Map([...model.weights()].map(([name, weight]) => [name, weight.to(dtype).to('float32')]));
+}
+
+for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
+  for (const max_shard_size of ['5GB', '3KB']) {
+    test(`a model saved as ${dtype}, ${max_shard_size} a file, is loaded with the same weights${dtype === 'float32' ? '' : ', rounded'}`, async () => {
+      await withFolder(async (folder) => {
+        const model = new Dinov2ForImageClassification(TINY, { seed: 7 });
+        await model.save_pretrained(folder, { dtype, max_shard_size });
+        const shards = readdirSync(folder).filter((file) => file.endsWith('.safetensors'));
+        assert.is(shards.length > 1, max_shard_size !== '5GB', `${shards}`);
+
+        const loaded = await Dinov2ForImageClassification.from_pretrained(folder);
+        const [found, expected] = [weightsAs(loaded, 'float32'), weightsAs(model, dtype)];
+        assert.equal([...found.keys()], [...expected.keys()]);
+        for (const [name, { data }] of expected) assertSameBits(found.get(name)?.data as Float32Array, data, name);
+        if (dtype === 'float32') assertSameOutput(await loaded(pixels(2), EVERYTHING), await model(pixels(2), EVERYTHING));
+
+        const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as object;
+        assert.equal(config, { ...model.config.to_dict(), architectures: ['Dinov2ForImageClassification'], torch_dtype: dtype });
+      });
+    });
+  }
+}
+
+test('a saved model is loaded from its files by name too', async () => {
+  await withFolder(async (folder) => {
+    const model = new Dinov2Model(TINY);
+    await model.save_pretrained(folder);
+    const files = Object.fromEntries(readdirSync(folder).map((file) => [file, new Uint8Array(readFileSync(join(folder, file)))]));
+    const loaded = await Dinov2Model.from_pretrained(files);
+    assertSameOutput(await loaded(pixels(1)), await model(pixels(1)));
+  });
+});
+
+test('saving refuses a dtype it does not write, and leaves no file', async () => {
+  await withFolder(async (folder) => {
+    const model = new Dinov2Model(TINY);
+    for (const dtype of ['int8', 'float64', 'fp16']) {
+      await refuses(() => model.save_pretrained(join(folder, 'new'), { dtype: dtype as 'float32' }), DTypeError, 'dtype', dtype);
+    }
+    assert.equal(readdirSync(folder), []);
+  });
+});
+
+test('loading takes the options of a new model, and fields in place of those of the file', async () => {
+  await withFolder(async (folder) => {
+    await new Dinov2Model(TINY).save_pretrained(folder);
+    const x = pixels(1, 28);
+    const size = await Dinov2Model.from_pretrained(folder, { posEmbed: 'size', config: { output_attentions: true } });
+    assertSameOutput(await size(x), await new Dinov2Model(TINY, { posEmbed: 'size' })(x, { output_attentions: true }));
+    await refuses(() => Dinov2Model.from_pretrained(folder, { posEmbed: 'nearest' as 'size' }), ArgumentError, 'posEmbed');
+    await refuses(() => Dinov2Model.from_pretrained(folder, { dtype: 'int4' as 'fp32' }), DTypeError, 'dtype', 'int4');
+    await refuses(() => Dinov2Model.from_pretrained(join(folder, 'none')), NotFoundError, 'none');
+  });
+});
+
+test('a model that is larger than the memory limit is refused', async () => {
+  const large = { ...TINY, hidden_size: 48 };
+  await refuses(() => new Dinov2Model(large, { memoryLimit: 2 ** 17 }), MemoryError, 'engine memory');
+  await withFolder(async (folder) => {
+    await new Dinov2Model(large).save_pretrained(folder);
+    await refuses(() => Dinov2Model.from_pretrained(folder, { memoryLimit: 2 ** 17 }), MemoryError, 'engine memory');
+  });
+});
+
+test('using a model disposes of it', () => {
+  const model = new Dinov2Model(TINY);
+  model[Symbol.dispose]();
+  assert.is(reservedBy(model), 0);
+});
+
+test.run();
