@@ -8,14 +8,15 @@ import { parseArgs } from 'node:util';
 import { Engine } from '../src/runtime/engine.ts';
 import { kernels } from './kernels/kernels.ts';
 import { table } from './measure.ts';
+import { accuracy } from './models/accuracy.ts';
 import { fresh } from './models/fresh.ts';
 import { latency } from './models/latency.ts';
 
 const USAGE = `usage: npm run bench -- [--quick] [--size PIXELS] [--json FILE] [SECTION ...]
 
-Sections: kernels, latency, fresh; all of them if none is named. --quick measures fewer rounds. --json writes the figures to a file too.
+Sections: accuracy, kernels, latency, fresh; all of them if none is named. --quick measures fewer rounds. --json writes the figures to a file too.
 `;
-const SECTIONS = ['kernels', 'latency', 'fresh'];
+const SECTIONS = ['accuracy', 'kernels', 'latency', 'fresh'];
 
 const { values, positionals } = readArguments();
 const asked = positionals.length > 0 ? positionals : SECTIONS;
@@ -24,6 +25,18 @@ const report: Record<string, unknown> = { node: process.version, cpu: cpus()[0]?
 console.log(
   `# dinov2-wasm benchmark\n\nNode ${process.version} on ${cpus()[0]?.model}. Medians; what stands in one table was measured in turn.`,
 );
+
+if (asked.includes('accuracy')) {
+  const results = await accuracy(process.env.DINOV2_REAL);
+  report.accuracy = results;
+  console.log(`\n## Differences from PyTorch, build "${new Engine().build}"\n`);
+  console.log(
+    table(
+      ['what', 'numbers', 'largest difference', 'largest value'],
+      results.map(({ what, count, difference, largest }) => [what, String(count), difference.toExponential(1), largest.toFixed(2)]),
+    ),
+  );
+}
 
 if (asked.includes('kernels')) {
   const engine = new Engine();

@@ -1,10 +1,10 @@
 import { CheckpointError } from '../errors.ts';
-import { Checkpoint, type Entry, type Extent } from './checkpoint.ts';
+import { type ByteSource, Checkpoint, type Entry, type Extent } from './checkpoint.ts';
 import { describe } from './json.ts';
 
 /**
  * Replaces part of a tensor's name, whole words between dots. One name for one renames; several for one join tensors along dimension 0, in the order
- * given; one for several splits a tensor along it into equal parts.
+ * given; one for several splits a tensor along it into equal parts. A `*` in `from` is any number, and one in `to` the last of these.
  */
 export interface Rule {
   readonly from: readonly [string, ...string[]];
@@ -21,13 +21,77 @@ const TRANSFORMERS_5: readonly Rule[] = [
   { from: ['mlp.down_proj'], to: ['mlp.weights_out'] },
 ];
 
+/** Names of facebookresearch/dinov2 (dinov2/models/vision_transformer.py) and of timm, where it has others (timm/models/vision_transformer.py), to those on the hub. */
+const ORIGINAL: readonly Rule[] = [
+  { from: ['cls_token'], to: ['embeddings.cls_token'] },
+  { from: ['mask_token'], to: ['embeddings.mask_token'] },
+  { from: ['register_tokens'], to: ['embeddings.register_tokens'] },
+  { from: ['reg_token'], to: ['embeddings.register_tokens'] },
+  { from: ['pos_embed'], to: ['embeddings.position_embeddings'] },
+  { from: ['patch_embed.proj'], to: ['embeddings.patch_embeddings.projection'] },
+  { from: ['blocks.*.*'], to: ['blocks.*'] }, // chunks for FSDP: blocks are numbered through them
+  { from: ['blocks.*'], to: ['encoder.layer.*'] },
+  { from: ['attn.qkv'], to: ['attention.attention.query', 'attention.attention.key', 'attention.attention.value'] },
+  { from: ['attn.proj'], to: ['attention.output.dense'] },
+  { from: ['ls1.gamma'], to: ['layer_scale1.lambda1'] },
+  { from: ['ls2.gamma'], to: ['layer_scale2.lambda1'] },
+  { from: ['mlp.w12'], to: ['mlp.weights_in'] },
+  { from: ['mlp.w3'], to: ['mlp.weights_out'] },
+  { from: ['norm'], to: ['layernorm'] },
+];
+
+/** timm calls the matrices of a SwiGLU as those of an MLP. */
+const TIMM_SWIGLU: readonly Rule[] = [
+  { from: ['mlp.fc1'], to: ['mlp.w12'] },
+  { from: ['mlp.fc2'], to: ['mlp.w3'] },
+];
+
+/** A tensor that every model in the original layout has, by which it is known. */
+const ORIGINAL_MARK = 'patch_embed.proj.weight';
+
+const ZEROS: ByteSource = {
+  async read(_, bytes, visit) {
+    visit(new Uint8Array(bytes));
+  },
+};
+
 /**
  * The same tensors under the names that transformers uses on the hub, which are those of our models, give or take a prefix such
- * as "dinov2.". Names that are canonical already, or unknown, stay as they are. Nothing is read; both checkpoints share their files.
+ * as "dinov2.". Prefixes of the original layout, such as "module.backbone.", are left off. Names that are canonical already, or unknown, stay as they
+ * are. Nothing is read; both checkpoints share their files.
  * @throws {CheckpointError} naming the tensors that do not fit together
  */
 export function canonical(checkpoint: Checkpoint): Checkpoint {
-  return rename(checkpoint, TRANSFORMERS_5);
+  return rename(fromOriginal(checkpoint), TRANSFORMERS_5);
+}
+
+function fromOriginal(checkpoint: Checkpoint): Checkpoint {
+  const { name: where, entries } = checkpoint;
+  const marks = [...entries.keys()].filter((name) => `.${name}`.endsWith(`.${ORIGINAL_MARK}`));
+  const [mark] = marks;
+  if (mark === undefined) return checkpoint;
+  if (marks.length > 1) throw new CheckpointError(`${where}: expected one model, found ${marks.map(describe).join(' and ')}`);
+
+  const prefix = mark.slice(0, -ORIGINAL_MARK.length);
+  const bare = new Map<string, Entry>();
+  for (const [name, entry] of entries) put(where, bare, name.startsWith(prefix) ? name.slice(prefix.length) : name, entry);
+  const positions = bare.get('pos_embed');
+  if (positions && bare.has('reg_token')) bare.set('pos_embed', withClassPosition(where, positions));
+
+  const [inner] = bare.get('blocks.0.mlp.fc1.weight')?.dims ?? [];
+  const [, outer] = bare.get('blocks.0.mlp.fc2.weight')?.dims ?? [];
+  const isTimmSwiglu = inner !== undefined && outer !== undefined && inner === 2 * outer;
+  return rename(new Checkpoint({ ...checkpoint, entries: bare }), isTimmSwiglu ? [...TIMM_SWIGLU, ...ORIGINAL] : ORIGINAL);
+}
+
+/** Position embeddings (1, patches, hidden) with a row of zeros for the class token: beside registers timm has added that row to the token and dropped it. */
+function withClassPosition(where: string, entry: Entry): Entry {
+  const [batch, patches, hidden] = entry.dims;
+  if (entry.dims.length !== 3 || batch !== 1 || !patches || !hidden) {
+    throw new CheckpointError(`${where}: tensor "pos_embed": expected [1, patches, hidden], found ${show(entry)}`);
+  }
+  const row: Extent = { file: ZEROS, offset: 0, bytes: bytesOf(entry) / patches };
+  return { dtype: entry.dtype, dims: [1, patches + 1, hidden], extents: [row, ...entry.extents] };
 }
 
 /**
@@ -43,32 +107,38 @@ function applyRule(where: string, entries: ReadonlyMap<string, Entry>, { from, t
   const result = new Map<string, Entry>();
   const done = new Set<string>();
   for (const [name, entry] of entries) {
-    const put = (target: string, part: Entry): void => {
-      if (result.has(target)) {
-        throw new CheckpointError(`${where}: expected one tensor ${describe(target)}, found another under the name ${describe(name)}`);
-      }
-      result.set(target, part);
-    };
     const replace = find(name, from);
-    if (!replace) put(name, entry);
+    if (!replace) put(where, result, name, entry);
     else if (!done.has(name)) {
       const sources = from.map(replace);
       for (const source of sources) done.add(source);
       const parts = split(where, sources, join(where, sources, entries), to.length);
-      for (const [i, words] of to.entries()) put(replace(words), parts[i] as Entry);
+      for (const [i, words] of to.entries()) put(where, result, replace(words), parts[i] as Entry);
     }
   }
   return result;
 }
 
+function put(where: string, entries: Map<string, Entry>, name: string, entry: Entry): void {
+  if (entries.has(name)) throw new CheckpointError(`${where}: expected one tensor ${describe(name)}, found two that have this name here`);
+  entries.set(name, entry);
+}
+
 /** The name with other words in the place of one of `words`, as a function of these; undefined where it has none of them. */
 function find(name: string, words: readonly string[]): ((other: string) => string) | undefined {
-  const dotted = `.${name}.`;
+  const parts = name.split('.');
   for (const word of words) {
-    const at = dotted.indexOf(`.${word}.`);
-    if (at !== -1) return (other) => name.slice(0, at) + other + name.slice(at + word.length);
+    const pattern = word.split('.');
+    const at = parts.findIndex((_, i) => pattern.every((part, j) => matches(part, parts[i + j])));
+    if (at === -1) continue;
+    const number = parts[at + pattern.lastIndexOf('*')] as string;
+    return (other) => [...parts.slice(0, at), other.replace('*', number), ...parts.slice(at + pattern.length)].join('.');
   }
   return undefined;
+}
+
+function matches(pattern: string, part: string | undefined): boolean {
+  return pattern === '*' ? /^\d+$/.test(part ?? '') : pattern === part;
 }
 
 /** One tensor after the other along dimension 0. */
@@ -96,7 +166,7 @@ function split(where: string, names: readonly string[], entry: Entry, count: num
   if (rows === 0 || rows % count !== 0) {
     throw new CheckpointError(`${where}: tensor ${names.map(describe)}: expected rows in ${count} equal parts, found ${show(entry)}`);
   }
-  const bytes = entry.extents.reduce((sum, extent) => sum + extent.bytes, 0) / count;
+  const bytes = bytesOf(entry) / count;
   const dims = [rows / count, ...row];
   return Array.from({ length: count }, (_, i) => ({ dtype: entry.dtype, dims, extents: cut(entry.extents, i * bytes, bytes) }));
 }
@@ -104,6 +174,10 @@ function split(where: string, names: readonly string[], entry: Entry, count: num
 /** What tensors must have in common to be joined. */
 function rowOf({ dtype, dims }: Entry): string {
   return JSON.stringify([dtype, dims.length, ...dims.slice(1)]);
+}
+
+function bytesOf({ extents }: Entry): number {
+  return extents.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function show({ dtype, dims }: Entry): string {

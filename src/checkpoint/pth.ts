@@ -107,7 +107,9 @@ export async function openPth(file: RandomAccess): Promise<Checkpoint> {
       entries.set(name, entry);
     }
     if (bytes > MAX_SHARING * file.size) {
-      throw refuse(`expected tensors of at most ${MAX_SHARING} times the file's ${file.size} bytes, found ${bytes}: too many share a storage`);
+      throw refuse(
+        `expected tensors of at most ${MAX_SHARING} times the file's ${file.size} bytes, found ${bytes}: too many share a storage`,
+      );
     }
     return new Checkpoint({ name: file.name, entries, metadata: new Map(), files: [tensorFile] });
   } catch (error) {
@@ -187,7 +189,8 @@ async function readLegacy(file: TensorFile, refuse: Refuse): Promise<Saved> {
     if (!storage || places.has(key)) throw refuse(`expected the key of a storage, each once, found ${describe(key)}`);
     const bytes = storage.saved * storage.type.bytes;
     const offset = at + 8;
-    if (!(offset + bytes <= size)) throw refuse(`storage ${describe(key)}: expected ${bytes} bytes from ${offset}, found the end at ${size}`);
+    if (!(offset + bytes <= size))
+      throw refuse(`storage ${describe(key)}: expected ${bytes} bytes from ${offset}, found the end at ${size}`);
     const found = await readSmall(file, at, 8, (count) => new DataView(count.buffer, count.byteOffset).getBigUint64(0, true));
     if (found !== BigInt(storage.saved)) throw refuse(`storage ${describe(key)}: expected ${storage.saved} elements, found ${found}`);
     places.set(key, { file, offset, bytes });
@@ -248,7 +251,9 @@ function stateDict(root: unknown, refuse: Refuse): ReadonlyMap<string, SavedTens
   let value = root;
   for (let depth = 0; depth <= MAX_WRAPPERS && value instanceof Map; depth++) {
     const fields = [...value];
-    const tensors = fields.filter((field): field is [string, SavedTensor] => typeof field[0] === 'string' && field[1] instanceof SavedTensor);
+    const tensors = fields.filter(
+      (field): field is [string, SavedTensor] => typeof field[0] === 'string' && field[1] instanceof SavedTensor,
+    );
     if (tensors.length > 0) return new Map(tensors);
     const dicts = fields.filter(([, inner]) => inner instanceof Map);
     const wrapper = WRAPPERS.find((key) => dicts.some(([name]) => name === key));

@@ -8,32 +8,26 @@ import { fileSystem, type ModelSource, openSource, readJson, type Source, staysI
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
-const SAFETENSORS = /\.safetensors$/i;
-const PTH = /\.pth$/i;
+/** Of safetensors and, the others, of torch.save. */
+const ENDINGS = /\.(safetensors|pth|pt|bin)$/;
 const MAX_SHARDS = 1000;
 
-
 /**
- * The tensors of a model: of model.safetensors, of the shards that model.safetensors.index.json lists, as one, or of the only .pth file. A source that is
- * a single file is read whatever its name.
+ * The tensors of a model: of model.safetensors, of the shards that model.safetensors.index.json lists, as one, or of the only other checkpoint there is,
+ * such as dinov2_vits14_pretrain.pth.
  * @throws {NotFoundError} when there is none of these, or a shard is missing
- * @throws {CheckpointError} when a file is damaged, a shard lacks what the index says, or there are several .pth files to choose from
+ * @throws {CheckpointError} when a file is damaged, a shard lacks what the index says, or there are several checkpoints to choose from
  */
 export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   const files = await openSource(source);
-  if (files.only !== undefined) return openFile(files, files.only);
-  if (await files.has(SINGLE)) return openFile(files, SINGLE);
+  if (await files.has(SINGLE)) return openSafetensors(await files.open(SINGLE));
   if (await files.has(INDEX)) return openShards(files);
-  const [pth, ...others] = (await files.list()).filter((file) => PTH.test(file));
-  if (pth === undefined) throw new NotFoundError(`${files.name}: expected ${SINGLE}, ${INDEX} or a .pth file, found none of them`);
+  const [file, ...others] = (await files.list()).filter((name) => ENDINGS.test(name));
+  if (file === undefined) throw new NotFoundError(`${files.name}: expected ${SINGLE}, ${INDEX} or a .pth file, found none of them`);
   if (others.length > 0) {
-    throw new CheckpointError(`${files.name}: expected one .pth file, found ${[pth, ...others].join(', ')}: give the path of one`);
+    throw new CheckpointError(`${files.name}: expected one checkpoint, found ${[file, ...others].join(', ')}: give the path of one`);
   }
-  return openFile(files, pth);
-}
-
-async function openFile(files: Source, file: string): Promise<Checkpoint> {
-  return SAFETENSORS.test(file) ? openSafetensors(await files.open(file)) : openPth(await files.open(file));
+  return file.endsWith('.safetensors') ? openSafetensors(await files.open(file)) : openPth(await files.open(file));
 }
 
 export interface SaveOptions {

@@ -14,8 +14,6 @@ export type ModelSource = string | URL | Readonly<Record<string, FileContent>> |
 export interface Source {
   /** For messages: a path, or what stands for one. */
   readonly name: string;
-  /** The name of the file, where the source was given as the path of one. */
-  readonly only?: string;
   has(file: string): Promise<boolean>;
   /** Names of the files, in a fixed order. */
   list(): Promise<readonly string[]>;
@@ -69,7 +67,9 @@ async function openPath(path: string): Promise<Source> {
   const kind = await files.kind(path);
   if (kind === 'folder') return new Folder(path, files);
   if (kind === 'file') return new SingleFile(path, files);
-  throw new NotFoundError(`${path}: expected a folder with config.json and model.safetensors, or a .pth file, found neither${advice(path)}`);
+  throw new NotFoundError(
+    `${path}: expected a folder with config.json and model.safetensors, or a .pth file, found neither${advice(path)}`,
+  );
 }
 
 /** What to do about a name of the form that models have on the Hugging Face hub. */
@@ -108,17 +108,17 @@ class Folder implements Source {
 
 class SingleFile implements Source {
   readonly name: string;
-  readonly only: string;
+  readonly #file: string;
   readonly #files: FileSystem;
 
   constructor(path: string, files: FileSystem) {
     this.name = path;
-    this.only = path.replace(/^.*[\\/]/s, '');
+    this.#file = path.replace(/^.*[\\/]/s, '');
     this.#files = files;
   }
 
   async has(file: string): Promise<boolean> {
-    return file === this.only;
+    return file === this.#file;
   }
 
   async open(file: string): Promise<RandomAccess> {
@@ -127,7 +127,7 @@ class SingleFile implements Source {
   }
 
   async list(): Promise<readonly string[]> {
-    return [this.only];
+    return [this.#file];
   }
 }
 

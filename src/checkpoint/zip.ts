@@ -113,7 +113,12 @@ async function findDirectory(file: TensorFile): Promise<Directory> {
   const directory =
     zip64 >= 0 && tail.getUint32(zip64, true) === LOCATOR_64.signature
       ? await readEnd64(file, integer64(tail, zip64 + 8), from + zip64)
-      : { entries: tail.getUint16(at + 10, true), bytes: tail.getUint32(at + 12, true), offset: tail.getUint32(at + 16, true), end: from + at };
+      : {
+          entries: tail.getUint16(at + 10, true),
+          bytes: tail.getUint32(at + 12, true),
+          offset: tail.getUint32(at + 16, true),
+          end: from + at,
+        };
   const { entries, bytes, offset, end } = directory;
   if (offset + bytes !== end) throw refuse(file, `expected the central directory to end at ${end}, found ${bytes} bytes from ${offset}`);
   if (entries > MAX_RECORDS) throw refuse(file, `expected at most ${MAX_RECORDS} records, found ${entries}`);
@@ -134,7 +139,9 @@ function readDirectory(file: TensorFile, data: DataView, entries: number): Heade
   let at = 0;
   for (let i = 0; i < entries; i++) {
     const fits = at + CENTRAL.length <= data.byteLength && data.getUint32(at, true) === CENTRAL.signature;
-    const length = fits ? CENTRAL.length + data.getUint16(at + 28, true) + data.getUint16(at + 30, true) + data.getUint16(at + 32, true) : 0;
+    const length = fits
+      ? CENTRAL.length + data.getUint16(at + 28, true) + data.getUint16(at + 30, true) + data.getUint16(at + 32, true)
+      : 0;
     if (!fits || at + length > data.byteLength) throw refuse(file, `expected ${entries} records, found the ${CENTRAL.name} of ${i}`);
     headers.push(readHeader(file, new DataView(data.buffer, data.byteOffset + at, length)));
     at += length;
@@ -147,7 +154,8 @@ function readHeader(file: TensorFile, data: DataView): Header {
   const nameLength = data.getUint16(28, true);
   const name = decodeName(file, data, CENTRAL.length, nameLength);
   const method = data.getUint16(10, true);
-  if (method !== 0) throw refuseRecord(file, name, `stored, found ${METHODS.get(method) ?? `method ${method}`}: zip it without compression`);
+  if (method !== 0)
+    throw refuseRecord(file, name, `stored, found ${METHODS.get(method) ?? `method ${method}`}: zip it without compression`);
   if (data.getUint16(8, true) & ENCRYPTED) throw refuseRecord(file, name, 'no encryption, found some');
   if (!staysInside(name)) throw refuseRecord(file, name, 'a name inside the archive, found one that leads out of it');
 
@@ -174,7 +182,8 @@ function widen(file: TensorFile, name: string, fields: Record<'bytes' | 'packed'
 /** Where the content of a record begins. @param limit where it has to end at the latest, because something else begins there */
 async function findContent(file: TensorFile, { name, bytes, offset }: Header, limit: number): Promise<number> {
   const encoded = new TextEncoder().encode(name).length;
-  if (offset + LOCAL.length + encoded + bytes > limit) throw refuseRecord(file, name, `${bytes} bytes before ${limit}, found them from ${offset}`);
+  if (offset + LOCAL.length + encoded + bytes > limit)
+    throw refuseRecord(file, name, `${bytes} bytes before ${limit}, found them from ${offset}`);
   const data = await view(file, offset, LOCAL.length + encoded);
   const agrees =
     data.getUint32(0, true) === LOCAL.signature &&

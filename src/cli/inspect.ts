@@ -85,9 +85,7 @@ async function describeModel(model: Dinov2Model, { source }: Setup): Promise<Mod
   const checkpoint = await openCheckpoint(source);
   await checkpoint.close();
   const tensors = [...checkpoint.entries];
-  const { config } = model;
-  // biome-ignore lint/complexity/useLiteralKeys: the way to a protected member
-  const engine = model['engine'];
+  const { config, memory, build } = model;
   return {
     type: config.model_type,
     layers: config.num_hidden_layers,
@@ -98,8 +96,8 @@ async function describeModel(model: Dinov2Model, { source }: Setup): Promise<Mod
     parameters: tensors.reduce((sum, [, { dims }]) => sum + sizeOf(dims), 0),
     dtypes: [...new Set(tensors.map(([, { dtype }]) => dtype))],
     stored: tensors.flatMap(([, { extents }]) => extents).reduce((sum, { bytes }) => sum + bytes, 0),
-    memory: engine.reserved,
-    build: engine.build,
+    memory,
+    build,
   };
 }
 

@@ -29,6 +29,11 @@ export interface LoadOptions {
 /** Which tensors of a checkpoint belong to a model: `rename` gives the parameter's name, or undefined for what the model passes over. */
 export type Rename = (tensor: string) => string | undefined;
 
+/** Whether a tensor belongs to a head: a model without that head passes over it in a checkpoint. */
+export function isOfHead(name: string): boolean {
+  return name.startsWith('classifier.');
+}
+
 /** Problems that one message names. */
 const NAMED_PROBLEMS = 5;
 
@@ -83,7 +88,9 @@ function match(parameters: Parameters, checkpoint: Checkpoint, rename: Rename): 
     if (parameter) found.set(parameter, name);
   }
   for (const parameter of parameters.all) {
-    if (!found.has(parameter)) problems.push(`"${parameter.name}": expected [${parameter.dims}], found none`);
+    if (found.has(parameter)) continue;
+    const advice = isOfHead(parameter.name) ? ' (AutoModel loads a checkpoint without this head)' : '';
+    problems.push(`"${parameter.name}": expected [${parameter.dims}], found none${advice}`);
   }
   if (problems.length > 0) {
     const more = problems.length > NAMED_PROBLEMS ? `; and ${problems.length - NAMED_PROBLEMS} more` : '';

@@ -4,6 +4,7 @@ import { canonical } from '../checkpoint/names.ts';
 import { openCheckpoint, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
 import type { ModelSource } from '../checkpoint/source.ts';
 import { ArgumentError, DTypeError } from '../errors.ts';
+import type { KernelBuild } from '../hosts/host.ts';
 import { Parameters } from '../nn/parameters.ts';
 import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';
 import { checkOptions } from '../options.ts';
@@ -13,7 +14,7 @@ import { Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
 import { type CallOptions, checkPixelDims, checkSignal, type Request, resolveRequest } from './inputs.ts';
-import { type LoadOptions, loadCheckpoint, randomize } from './loading.ts';
+import { isOfHead, type LoadOptions, loadCheckpoint, randomize } from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
 
 export interface ModelOptions extends EngineOptions {
@@ -62,8 +63,6 @@ const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = ['config', 'dt
 const DTYPES: readonly string[] = ['float32', 'fp32'];
 const SAVED_DTYPES: readonly string[] = ['float32', 'float16', 'bfloat16'];
 
-/** Tensors that only a head has: a model without that head passes over them in a checkpoint. */
-const HEADS = /^classifier\./;
 /** In the checkpoints of models with a head the encoder's tensors have this prefix. */
 const BASE_PREFIX = 'dinov2.';
 
@@ -227,7 +226,17 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   /** The parameter that a tensor of a checkpoint is for; undefined for what belongs to a head that this model has not. */
   protected parameterOf(tensor: string): string | undefined {
     const name = tensor.startsWith(BASE_PREFIX) ? tensor.slice(BASE_PREFIX.length) : tensor;
-    return HEADS.test(name) && !this.parameters.all.some((parameter) => parameter.name === name) ? undefined : name;
+    return isOfHead(name) && !this.parameters.all.some((parameter) => parameter.name === name) ? undefined : name;
+  }
+
+  /** The build of the kernels that the model runs on. */
+  get build(): KernelBuild {
+    return this.engine.build;
+  }
+
+  /** Bytes that the model has taken from the host for weights and activations. */
+  get memory(): number {
+    return this.engine.reserved;
   }
 
   /** Gives back the model's memory. It cannot be used from then on. */
@@ -240,7 +249,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   }
 
   #checkpointName(parameter: string): string {
-    return HEADS.test(parameter) ? parameter : this.prefix + parameter;
+    return isOfHead(parameter) ? parameter : this.prefix + parameter;
   }
 
   /** One run at a time: they share the memory for activations. */

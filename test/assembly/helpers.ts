@@ -38,6 +38,17 @@ export class Bench {
     return address;
   }
 
+  /** The same, ending where the memory ends, so that a read behind it traps. To be called last: what is placed later may make the memory larger. */
+  inputAtEnd(data: ArrayBufferView): Address {
+    const { engine } = this;
+    const start = engine.allocate(data.byteLength);
+    engine.allocate(engine.reserved - engine.allocate(0)); // the rest of the memory
+    const address = engine.reserved - data.byteLength;
+    if (address < start) throw new Error('expected the block at the end of the memory');
+    this.#watch(address, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 'an input');
+    return address;
+  }
+
   /** Room for a result that starts with what `data` has; the 64 bytes before and behind it are watched. */
   output(data: ArrayBufferView, { shift = 0 }: { shift?: number } = {}): Address {
     const address = this.engine.allocate(GUARD + shift + data.byteLength + GUARD) + GUARD + shift;

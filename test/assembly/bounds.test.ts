@@ -1,0 +1,74 @@
+import { test } from 'uvu';
+import type { KernelName, Kernels } from '../../src/runtime/kernels.ts';
+import type { Address } from '../../src/runtime/memory.ts';
+import { randomFloats } from '../reference/random.ts';
+import { type Bench, testKernels } from './helpers.ts';
+
+/** Sizes that have every tail of 4 and of 8. */
+const SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13];
+
+type Arguments<K extends KernelName> = Parameters<Kernels[K]>;
+
+/** One call: `input` places so many floats that the kernel only reads, `room` such that it writes. */
+interface Call<K extends KernelName> {
+  (size: number, input: (count: number) => Address, room: (count: number) => Address): Arguments<K>;
+}
+
+const packedFloats = (n: number, k: number): number => Math.ceil(n / 8) * 8 * (k + 1);
+
+/** Sizes of inputs as the kernels' headers give them. The kernels of 8-bit pictures say how far they read beyond theirs. */
+const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8_resample_vertical'>]: Call<K> } = {
+  f32_gemm: (s, input, room) => [s, s, s, input(s * s), s, input(packedFloats(s, s)), room(s * s), s, 1],
+  f32_gemm_add: (s, input, room) => [s, s, s, input(s * s), s, input(packedFloats(s, s)), room(s * s), s, input(s)],
+  f32_pack: (s, input, room) => [s, s, input(s * s), s, input(s), room(packedFloats(s, s))],
+  f32_pack_rows: (s, input, room) => [s, s, input(s * s), s, room(packedFloats(s, s))],
+  f32_unpack: (s, input, room) => [s, s, input(packedFloats(s, s)), room(s * s), room(s)],
+  f32_attention: (s, input, room) => [
+    ...([s, s, s, input(s * s), s, input(packedFloats(s, s)), input(packedFloats(s, s)), room(s * s), s, 1, 1] as const),
+    ...([room(12 * Math.ceil(s / 8) * 8), room(s * s)] as const),
+  ],
+  f32_softmax: (s, input, room) => [3, s, input(3 * s), room(3 * s)],
+  f32_layer_norm: (s, input, room) => [3, s, input(3 * s), input(s), input(s), 1e-6, room(3 * s)],
+  f32_activation: (s, input, room) => [s, 1, input(s), room(s)],
+  f32_swiglu: (s, input, room) => [3, s, input(6 * s), room(3 * s)],
+  f32_add: (s, input, room) => [3, s, input(3 * s), input(s), 0, room(3 * s)],
+  f32_mul: (s, input, room) => [3, s, input(3 * s), input(3 * s), s, room(3 * s)],
+  f32_mean: (s, input, room) => [3, s, input(3 * s), s, room(s)],
+  f32_transpose: (s, input, room) => [3, s, input(3 * s), room(3 * s)],
+  f32_patchify: (s, input, room) => [1, 2 * s, 2, s, 2, 2, 8 * s, input(8 * s), room(8 * s)],
+  f32_resample: (s, input, room) => [2, 3, 2, s, 1, input(6 * s), input(2), input(2), room(4 * s)],
+  f16_to_f32: (s, input, room) => [2 * s, input(s), room(2 * s)],
+  bf16_to_f32: (s, input, room) => [2 * s, input(s), room(2 * s)],
+  f32_to_f16: (s, input, room) => [2 * s, input(2 * s), room(s)],
+  f32_to_bf16: (s, input, room) => [2 * s, input(2 * s), room(s)],
+};
+
+/** Runs a kernel with the input of this number ending where the memory ends, so that a read behind it traps. Whether there is such an input. */
+function tryAtEnd<K extends keyof typeof CALLS>(bench: Bench, name: K, size: number, last: number): boolean {
+  return bench.try(() => {
+    const counts: number[] = [];
+    const call = CALLS[name] as Call<K>;
+    const places = (input: (count: number) => Address) => call(size, input, (count) => bench.room(count));
+    const args = places((count) => {
+      counts.push(count);
+      // zeros where a table of indices is expected, which are integers
+      return counts.length - 1 === last ? Number.NaN : bench.input(name === 'f32_resample' ? new Float32Array(count) : randomFloats(count, count));
+    });
+    const count = counts[last];
+    if (count === undefined) return false;
+    const place = bench.inputAtEnd(name === 'f32_resample' ? new Float32Array(count) : randomFloats(count, count));
+    bench.engine.call(name, ...(args.map((value) => (Number.isNaN(value) ? place : value)) as Arguments<K>));
+    return true;
+  });
+}
+
+for (const name of Object.keys(CALLS) as (keyof typeof CALLS)[]) {
+  testKernels(`${name} reads nothing behind its inputs`, (bench) => {
+    for (const size of SIZES) {
+      let input = 0;
+      while (tryAtEnd(bench, name, size, input)) input += 1;
+    }
+  });
+}
+
+test.run();
