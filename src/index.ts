@@ -8,10 +8,15 @@ export * from './errors.ts';
 export { AutoImageProcessor, AutoImageProcessor as AutoProcessor, BitImageProcessor } from './image/processor.ts';
 export { RawImage } from './image/rawImage.ts';
 export { AutoBackbone, AutoModel, AutoModelForImageClassification } from './models/auto.ts';
-export { AutoConfig, Dinov2Config } from './models/config.ts';
+export { AutoConfig, Dinov2Config, Dinov2WithRegistersConfig } from './models/config.ts';
 export { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './models/dinov2.ts';
 export type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './models/outputs.ts';
 export type { FromPretrainedOptions, ModelInputs, ModelOptions, Traced } from './models/pretrained.ts';
+export {
+  Dinov2WithRegistersBackbone,
+  Dinov2WithRegistersForImageClassification,
+  Dinov2WithRegistersModel,
+} from './models/withRegisters.ts';
 export { argmax, softmax, Tensor } from './tensor/index.ts';
 
 /**

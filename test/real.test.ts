@@ -18,7 +18,12 @@ const ENTRIES: readonly { name: string; photo: string; options?: object; everyTo
   { name: 'astronaut', photo: 'astronaut.png' },
   { name: 'chelsea', photo: 'chelsea.png' },
   { name: 'coffee', photo: 'coffee.png' },
-  { name: 'chelsea_518', photo: 'chelsea.png', options: { size: { shortest_edge: 518 }, crop_size: { height: 518, width: 518 } }, everyToken: 8 },
+  {
+    name: 'chelsea_518',
+    photo: 'chelsea.png',
+    options: { size: { shortest_edge: 518 }, crop_size: { height: 518, width: 518 } },
+    everyToken: 8,
+  },
   { name: 'coffee_280x364', photo: 'coffee.png', options: { size: { shortest_edge: 300 }, crop_size: { height: 280, width: 364 } } },
 ];
 

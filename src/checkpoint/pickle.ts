@@ -5,57 +5,23 @@ const MAX_STEPS = 1_000_000;
 /** The newest version of the protocol (PEP 574). */
 const MAX_PROTOCOL = 5;
 
-/** Names of all opcodes, as in CPython's Lib/pickle.py: those of one character, and those from 0x80 on. */
-const CHARACTERS: Readonly<Record<string, string>> = {
-  '(': 'MARK',
-  ')': 'EMPTY_TUPLE',
-  '.': 'STOP',
-  '0': 'POP',
-  '1': 'POP_MARK',
-  '2': 'DUP',
-  ']': 'EMPTY_LIST',
-  '}': 'EMPTY_DICT',
-  B: 'BINBYTES',
-  C: 'SHORT_BINBYTES',
-  F: 'FLOAT',
-  G: 'BINFLOAT',
-  I: 'INT',
-  J: 'BININT',
-  K: 'BININT1',
-  L: 'LONG',
-  M: 'BININT2',
-  N: 'NONE',
-  P: 'PERSID',
-  Q: 'BINPERSID',
-  R: 'REDUCE',
-  S: 'STRING',
-  T: 'BINSTRING',
-  U: 'SHORT_BINSTRING',
-  V: 'UNICODE',
-  X: 'BINUNICODE',
-  a: 'APPEND',
-  b: 'BUILD',
-  c: 'GLOBAL',
-  d: 'DICT',
-  e: 'APPENDS',
-  g: 'GET',
-  h: 'BINGET',
-  i: 'INST',
-  j: 'LONG_BINGET',
-  l: 'LIST',
-  o: 'OBJ',
-  p: 'PUT',
-  q: 'BINPUT',
-  r: 'LONG_BINPUT',
-  s: 'SETITEM',
-  t: 'TUPLE',
-  u: 'SETITEMS',
-};
-const FROM_0X80 = [
-  ...['PROTO', 'NEWOBJ', 'EXT1', 'EXT2', 'EXT4', 'TUPLE1', 'TUPLE2', 'TUPLE3', 'NEWTRUE', 'NEWFALSE', 'LONG1', 'LONG4'],
-  ...['SHORT_BINUNICODE', 'BINUNICODE8', 'BINBYTES8', 'EMPTY_SET', 'ADDITEMS', 'FROZENSET', 'NEWOBJ_EX', 'STACK_GLOBAL'],
-  ...['MEMOIZE', 'FRAME', 'BYTEARRAY8', 'NEXT_BUFFER', 'READONLY_BUFFER'],
+/** Names of all opcodes, as in CPython's Lib/pickle.py: behind their characters, and in their order from 0x80 on. */
+const CHARACTERS = [
+  '(MARK )EMPTY_TUPLE .STOP 0POP 1POP_MARK 2DUP ]EMPTY_LIST }EMPTY_DICT BBINBYTES CSHORT_BINBYTES FFLOAT',
+  'GBINFLOAT IINT JBININT KBININT1 LLONG MBININT2 NNONE PPERSID QBINPERSID RREDUCE SSTRING TBINSTRING',
+  'USHORT_BINSTRING VUNICODE XBINUNICODE aAPPEND bBUILD cGLOBAL dDICT eAPPENDS gGET hBINGET iINST jLONG_BINGET',
+  'lLIST oOBJ pPUT qBINPUT rLONG_BINPUT sSETITEM tTUPLE uSETITEMS',
 ];
+const FROM_0X80 = [
+  'PROTO NEWOBJ EXT1 EXT2 EXT4 TUPLE1 TUPLE2 TUPLE3 NEWTRUE NEWFALSE LONG1 LONG4 SHORT_BINUNICODE BINUNICODE8',
+  'BINBYTES8 EMPTY_SET ADDITEMS FROZENSET NEWOBJ_EX STACK_GLOBAL MEMOIZE FRAME BYTEARRAY8 NEXT_BUFFER READONLY_BUFFER',
+];
+const OPCODES: ReadonlyMap<number, string> = new Map([
+  ...CHARACTERS.flatMap((line) => line.split(' ')).map((word) => [word.charCodeAt(0), word.slice(1)] as const),
+  ...FROM_0X80.flatMap((line) => line.split(' ')).map((word, i) => [0x80 + i, word] as const),
+]);
+
+const EXPECTED = 'expected tensors, plain containers and numbers only';
 
 /** Stands for a Python function: its value for given arguments. */
 export type PickleFunction = (args: readonly unknown[]) => unknown;
@@ -90,6 +56,40 @@ class Machine {
   #at = 0;
   /** Where the opcode at work stands. */
   #start = 0;
+  /** What the opcodes do that are not refused. */
+  readonly #operations: Readonly<Record<string, () => void>> = {
+    PROTO: () => this.#checkProtocol(this.#uint8()),
+    NONE: () => this.#push(null),
+    NEWTRUE: () => this.#push(true),
+    NEWFALSE: () => this.#push(false),
+    BININT: () => this.#push(this.#data.getInt32(this.#take(4), true)),
+    BININT1: () => this.#push(this.#uint8()),
+    BININT2: () => this.#push(this.#data.getUint16(this.#take(2), true)),
+    LONG1: () => this.#push(this.#long(this.#uint8())),
+    BINFLOAT: () => this.#push(this.#data.getFloat64(this.#take(8))),
+    BINUNICODE: () => this.#push(this.#text(this.#uint32())),
+    SHORT_BINSTRING: () => this.#push(this.#text(this.#uint8())),
+    EMPTY_TUPLE: () => this.#push([]),
+    EMPTY_LIST: () => this.#push([]),
+    EMPTY_DICT: () => this.#push(new Map()),
+    MARK: () => this.#mark(),
+    TUPLE: () => this.#push(this.#popMark()),
+    TUPLE1: () => this.#push(this.#popMany(1)),
+    TUPLE2: () => this.#push(this.#popMany(2)),
+    TUPLE3: () => this.#push(this.#popMany(3)),
+    APPEND: () => this.#append(this.#popMany(1)),
+    APPENDS: () => this.#append(this.#popMark()),
+    SETITEM: () => this.#setItems(this.#popMany(2)),
+    SETITEMS: () => this.#setItems(this.#popMark()),
+    BINPUT: () => this.#put(this.#uint8()),
+    LONG_BINPUT: () => this.#put(this.#uint32()),
+    BINGET: () => this.#get(this.#uint8()),
+    LONG_BINGET: () => this.#get(this.#uint32()),
+    GLOBAL: () => this.#global(`${this.#line()}.${this.#line()}`),
+    REDUCE: () => this.#reduce(),
+    BUILD: () => this.#dropAttributes(),
+    BINPERSID: () => this.#push(this.#options.persistent(this.#pop())),
+  };
 
   constructor(bytes: Uint8Array, options: PickleOptions) {
     this.#bytes = bytes;
@@ -101,81 +101,14 @@ class Machine {
     for (let step = 0; step < MAX_STEPS; step++) {
       this.#start = this.#at;
       const code = this.#bytes[this.#take(1)] as number;
-      const name = CHARACTERS[String.fromCharCode(code)] ?? FROM_0X80[code - 0x80];
+      const name = OPCODES.get(code);
       if (name === 'STOP') return { value: this.#pop(), end: this.#at };
       if (name === undefined) throw this.#refuse(`expected an opcode, found ${code}`);
-      this.#execute(name);
+      const operation = this.#operations[name];
+      if (!operation) throw this.#refuse(`${EXPECTED}, found the opcode ${name}`);
+      operation();
     }
     throw this.#refuse(`expected at most ${MAX_STEPS} steps, found more`);
-  }
-
-  #execute(opcode: string): void {
-    switch (opcode) {
-      case 'PROTO':
-        return this.#checkProtocol(this.#uint8());
-      case 'NONE':
-        return this.#push(null);
-      case 'NEWTRUE':
-        return this.#push(true);
-      case 'NEWFALSE':
-        return this.#push(false);
-      case 'BININT':
-        return this.#push(this.#data.getInt32(this.#take(4), true));
-      case 'BININT1':
-        return this.#push(this.#uint8());
-      case 'BININT2':
-        return this.#push(this.#data.getUint16(this.#take(2), true));
-      case 'LONG1':
-        return this.#push(this.#long(this.#uint8()));
-      case 'BINFLOAT':
-        return this.#push(this.#data.getFloat64(this.#take(8)));
-      case 'BINUNICODE':
-        return this.#push(this.#text(this.#uint32()));
-      case 'SHORT_BINSTRING':
-        return this.#push(this.#text(this.#uint8()));
-      case 'EMPTY_TUPLE':
-      case 'EMPTY_LIST':
-        return this.#push([]);
-      case 'EMPTY_DICT':
-        return this.#push(new Map());
-      case 'MARK':
-        this.#marks.push(this.#stack.length);
-        return;
-      case 'TUPLE':
-        return this.#push(this.#popMark());
-      case 'TUPLE1':
-        return this.#push(this.#popMany(1));
-      case 'TUPLE2':
-        return this.#push(this.#popMany(2));
-      case 'TUPLE3':
-        return this.#push(this.#popMany(3));
-      case 'APPEND':
-        return this.#append(this.#popMany(1));
-      case 'APPENDS':
-        return this.#append(this.#popMark());
-      case 'SETITEM':
-        return this.#setItems(this.#popMany(2));
-      case 'SETITEMS':
-        return this.#setItems(this.#popMark());
-      case 'BINPUT':
-        return this.#put(this.#uint8());
-      case 'LONG_BINPUT':
-        return this.#put(this.#uint32());
-      case 'BINGET':
-        return this.#get(this.#uint8());
-      case 'LONG_BINGET':
-        return this.#get(this.#uint32());
-      case 'GLOBAL':
-        return this.#global(`${this.#line()}.${this.#line()}`);
-      case 'REDUCE':
-        return this.#reduce();
-      case 'BUILD':
-        return this.#dropAttributes();
-      case 'BINPERSID':
-        return this.#push(this.#options.persistent(this.#pop()));
-      default:
-        throw this.#refuse(`expected tensors, plain containers and numbers only, found the opcode ${opcode}`);
-    }
   }
 
   #checkProtocol(version: number): void {
@@ -184,6 +117,10 @@ class Machine {
 
   #push(value: unknown): void {
     this.#stack.push(value);
+  }
+
+  #mark(): void {
+    this.#marks.push(this.#stack.length);
   }
 
   #pop(): unknown {
@@ -233,7 +170,7 @@ class Machine {
   #global(name: string): void {
     const { globals } = this.#options;
     if (!globals.has(name)) {
-      throw this.#refuse(`expected tensors, plain containers and numbers only, found the global ${describe(name)}`);
+      throw this.#refuse(`${EXPECTED}, found the global ${describe(name)}`);
     }
     this.#push(globals.get(name));
   }

@@ -8,6 +8,8 @@ import { fileSystem, type ModelSource, openSource, readJson, type Source, staysI
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
+/** What transformers writes, always with config.json beside it. */
+export const HUB_FILES: readonly string[] = [SINGLE, INDEX];
 /** Of safetensors and, the others, of torch.save. */
 const ENDINGS = /\.(safetensors|pth|pt|bin)$/;
 const MAX_SHARDS = 1000;
@@ -20,14 +22,21 @@ const MAX_SHARDS = 1000;
  */
 export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   const files = await openSource(source);
-  if (await files.has(SINGLE)) return openSafetensors(await files.open(SINGLE));
-  if (await files.has(INDEX)) return openShards(files);
-  const [file, ...others] = (await files.list()).filter((name) => ENDINGS.test(name));
+  const file = await findCheckpoint(files);
   if (file === undefined) throw new NotFoundError(`${files.name}: expected ${SINGLE}, ${INDEX} or a .pth file, found none of them`);
-  if (others.length > 0) {
-    throw new CheckpointError(`${files.name}: expected one checkpoint, found ${[file, ...others].join(', ')}: give the path of one`);
-  }
+  if (file === INDEX) return openShards(files);
   return file.endsWith('.safetensors') ? openSafetensors(await files.open(file)) : openPth(await files.open(file));
+}
+
+/**
+ * Which file {@link openCheckpoint} begins with, if there is any.
+ * @throws {CheckpointError} when there are several to choose from
+ */
+export async function findCheckpoint(files: Source): Promise<string | undefined> {
+  for (const file of HUB_FILES) if (await files.has(file)) return file;
+  const others = (await files.list()).filter((file) => ENDINGS.test(file));
+  if (others.length > 1) throw new CheckpointError(`${files.name}: expected one checkpoint, found ${others.join(', ')}: give the path of one`);
+  return others[0];
 }
 
 export interface SaveOptions {

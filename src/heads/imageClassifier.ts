@@ -14,9 +14,9 @@ export class ImageClassifier {
     this.#classifier = labels ? new Linear(p.at('classifier'), 2 * width, labels) : undefined;
   }
 
-  /** tokens (1 + patches, width), after the final layer norm -> (outputs) */
-  forward(tokens: Float32): Float32 {
-    const features = concat(tokens.at(0), mean(tokens.slice(1))); // (2 width)
+  /** classToken (width) and patches (patches, width), after the final layer norm -> (outputs) */
+  forward(classToken: Float32, patches: Float32): Float32 {
+    const features = concat(classToken, mean(patches)); // (2 width)
     return this.#classifier?.forward(features) ?? features;
   }
 }

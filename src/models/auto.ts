@@ -2,11 +2,19 @@ import type { ModelSource } from '../checkpoint/source.ts';
 import { AutoConfig } from './config.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
 import type { FromPretrainedOptions } from './pretrained.ts';
+import { Dinov2WithRegistersBackbone, Dinov2WithRegistersForImageClassification, Dinov2WithRegistersModel } from './withRegisters.ts';
 
 /** The classes of each `model_type`. */
-const MODELS = { dinov2: { base: Dinov2Model, classifier: Dinov2ForImageClassification, backbone: Dinov2Backbone } } as const;
+const MODELS = {
+  dinov2: { base: Dinov2Model, classifier: Dinov2ForImageClassification, backbone: Dinov2Backbone },
+  dinov2_with_registers: {
+    base: Dinov2WithRegistersModel,
+    classifier: Dinov2WithRegistersForImageClassification,
+    backbone: Dinov2WithRegistersBackbone,
+  },
+} as const;
 
-async function classesOf(source: ModelSource, options: FromPretrainedOptions): Promise<(typeof MODELS)['dinov2']> {
+async function classesOf(source: ModelSource, options: FromPretrainedOptions): Promise<(typeof MODELS)[keyof typeof MODELS]> {
   const config = await AutoConfig.from_pretrained(source, options.config); // refuses what is not in MODELS
   return MODELS[config.model_type as keyof typeof MODELS];
 }

@@ -1,7 +1,10 @@
 import { describe, isJsonObject, type JsonObject } from '../checkpoint/json.ts';
 import { jsonFile, writeFiles } from '../checkpoint/output.ts';
+import { findCheckpoint, HUB_FILES, openCheckpoint } from '../checkpoint/shards.ts';
 import { fileSystem, type ModelSource, openSource, readJson } from '../checkpoint/source.ts';
 import { ConfigError } from '../errors.ts';
+import type { PosEmbed } from '../nn/positionEmbedding.ts';
+import { recogniseDinov2 } from './recognition.ts';
 
 const CONFIG = 'config.json';
 
@@ -17,6 +20,7 @@ export type Size = number | readonly [height: number, width: number];
 /** Bounds on numbers that become arrays. */
 const MAX_LAYERS = 1000;
 const MAX_LABELS = 1_000_000;
+const MAX_REGISTERS = 1000;
 /** Levels of nesting in an unknown field; an object that contains itself has more. */
 const MAX_DEPTH = 64;
 
@@ -34,7 +38,7 @@ const SUPERSEDED: ReadonlyMap<string, readonly string[]> = new Map([
 
 type Computed =
   | ('to_dict' | 'toJSON' | 'save_pretrained' | 'stage_names' | 'use_return_dict')
-  | ('patchSize' | 'imageSize' | 'grid' | 'headSize' | 'mlpSize' | 'swigluSize');
+  | ('registers' | 'posEmbed' | 'patchSize' | 'imageSize' | 'grid' | 'headSize' | 'mlpSize' | 'swigluSize');
 
 /** Fields as in config.json, all optional; others are kept too. */
 export type Dinov2ConfigFields = Partial<Omit<Dinov2Config, Computed | 'out_features' | 'out_indices'>> & {
@@ -150,6 +154,16 @@ export class Dinov2Config {
     return 'dinov2';
   }
 
+  /** Tokens between the class token and the patches. */
+  get registers(): number {
+    return 0;
+  }
+
+  /** How the authors of these checkpoints interpolate position embeddings. */
+  get posEmbed(): PosEmbed {
+    return 'offset';
+  }
+
   /** Classes of a classifier: as many as {@link id2label} has. */
   get num_labels(): number {
     return Object.keys(this.id2label).length;
@@ -220,9 +234,10 @@ export class Dinov2Config {
   }
 
   /**
-   * The configuration in a model's config.json, with `overrides` in place of what it says.
-   * @throws {NotFoundError} when there is no such file
-   * @throws {ConfigError} when it is no JSON, or no configuration of this kind
+   * The configuration in a model's config.json, with `overrides` in place of what it says. For a checkpoint that comes without one, such as those of
+   * facebookresearch/dinov2, what its tensors tell (recogniseDinov2).
+   * @throws {NotFoundError} when there is neither
+   * @throws {ConfigError} when it is no JSON, or no configuration of this kind; {CheckpointError} when the tensors are those of another kind
    */
   static async from_pretrained<T extends Dinov2Config>(
     this: new (
@@ -231,8 +246,7 @@ export class Dinov2Config {
     source: ModelSource,
     overrides: Dinov2ConfigFields = {},
   ): Promise<T> {
-    // biome-ignore lint/complexity/noThisInStatic: a subclass constructs itself
-    return construct(this, await readConfig(source), overrides);
+    return construct(this, await readConfig(source, overrides), overrides);
   }
 
   #checkSizes(): void {
@@ -252,7 +266,35 @@ export class Dinov2Config {
   }
 }
 
-const CONFIGS: ReadonlyMap<unknown, typeof Dinov2Config> = new Map([['dinov2', Dinov2Config]]);
+/**
+ * The same with register tokens (Darcet et al. 2023, "Vision Transformers Need Registers"): transformers' configuration_dinov2_with_registers.py.
+ */
+export class Dinov2WithRegistersConfig extends Dinov2Config {
+  readonly num_register_tokens: number;
+
+  /** @throws as {@link Dinov2Config} */
+  constructor(fields: Dinov2ConfigFields = {}) {
+    super(fields);
+    this.num_register_tokens = check('num_register_tokens', integer(0, MAX_REGISTERS), fields.num_register_tokens ?? 4);
+  }
+
+  override get model_type(): string {
+    return 'dinov2_with_registers';
+  }
+
+  override get registers(): number {
+    return this.num_register_tokens;
+  }
+
+  override get posEmbed(): PosEmbed {
+    return 'antialias';
+  }
+}
+
+const CONFIGS: ReadonlyMap<unknown, typeof Dinov2Config> = new Map([
+  ['dinov2', Dinov2Config],
+  ['dinov2_with_registers', Dinov2WithRegistersConfig],
+]);
 
 /** The configuration of whichever kind of model config.json says it is for. */
 export const AutoConfig = {
@@ -261,7 +303,7 @@ export const AutoConfig = {
    * @throws as {@link Dinov2Config.from_pretrained}
    */
   async from_pretrained(source: ModelSource, overrides: Dinov2ConfigFields = {}): Promise<Dinov2Config> {
-    const file = await readConfig(source);
+    const file = await readConfig(source, overrides);
     const type = file.fields.model_type;
     const Config = CONFIGS.get(type);
     if (!Config) {
@@ -279,12 +321,24 @@ interface ConfigFile {
   readonly fields: JsonObject;
 }
 
-async function readConfig(from: ModelSource): Promise<ConfigFile> {
+/** config.json or, for a checkpoint that comes without one or with that of timm, what its tensors tell. */
+async function readConfig(from: ModelSource, overrides: Dinov2ConfigFields): Promise<ConfigFile> {
   const source = await openSource(from);
+  if (!(await source.has(CONFIG))) {
+    const file = await findCheckpoint(source);
+    if (file !== undefined && !HUB_FILES.includes(file)) return recognise(from, overrides);
+  }
   const name = `${source.name}: ${CONFIG}`;
   const fields = await readJson(source, CONFIG);
   if (!isJsonObject(fields)) throw new ConfigError(`${name}: expected an object, found ${describe(fields)}`);
-  return { name, fields };
+  const isTimm = fields.model_type === undefined && typeof fields.architecture === 'string';
+  return isTimm ? recognise(from, overrides) : { name, fields };
+}
+
+async function recognise(source: ModelSource, overrides: Dinov2ConfigFields): Promise<ConfigFile> {
+  const checkpoint = await openCheckpoint(source);
+  await checkpoint.close();
+  return { name: checkpoint.name, fields: recogniseDinov2(checkpoint, overrides) };
 }
 
 function construct<T>(Config: new (fields: Dinov2ConfigFields) => T, { name, fields }: ConfigFile, overrides: Dinov2ConfigFields): T {

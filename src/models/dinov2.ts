@@ -56,7 +56,7 @@ export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<
   }
 
   protected override get prefix(): string {
-    return 'dinov2.';
+    return this.basePrefix;
   }
 
   protected async run(pixels: Float32, request: Request): Promise<ImageClassifierOutput> {
@@ -65,7 +65,10 @@ export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<
     const [batch] = x.dims as [number];
     const logits = owned([batch, this.#classifier.outputs]);
     for (let i = 0; i < batch; i++) {
-      this.engine.scope(() => fetch(this.#classifier.forward(this.encoder.layernorm.forward(x.at(i))), logits.at(i)));
+      this.engine.scope(() => {
+        const normed = this.encoder.layernorm.forward(x.at(i)); // (tokens, hidden)
+        fetch(this.#classifier.forward(normed.at(0), normed.slice(1 + this.config.registers)), logits.at(i));
+      });
     }
     return { logits, ...output };
   }

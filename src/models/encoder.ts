@@ -23,13 +23,14 @@ const ACTIVATIONS: Readonly<Record<HiddenAct, Activation>> = {
   silu: 'silu',
 };
 
-/** Patches become tokens, the class token goes in front, positions are added. */
+/** Patches become tokens, the class token and any registers go in front, positions are added to all but the registers. */
 export class Dinov2Embeddings {
   readonly #engine: Engine;
   readonly #config: Dinov2Config;
   readonly #posEmbed: PosEmbed;
   readonly #classToken: () => Float32;
   readonly #maskToken: (() => Float32) | undefined;
+  readonly #registers: (() => Float32) | undefined;
   readonly #patches: PatchEmbedding;
   readonly #positions: () => Float32;
 
@@ -40,12 +41,13 @@ export class Dinov2Embeddings {
     this.#posEmbed = posEmbed;
     this.#classToken = p.tensor('cls_token', [1, 1, width], 'normal');
     this.#maskToken = config.use_mask_token ? p.tensor('mask_token', [1, width], 0) : undefined;
+    this.#registers = config.registers ? p.tensor('register_tokens', [1, config.registers, width], 0) : undefined;
     this.#patches = new PatchEmbedding(p.at('patch_embeddings'), channels, patchSize, width);
     this.#positions = p.tensor('position_embeddings', [1, grid[0] * grid[1] + 1, width], 'normal');
   }
 
   /**
-   * Writes the tokens of one picture: pixels (channels, height, width), positions (1 + patches, hidden) -> tokens (1 + patches, hidden)
+   * Writes the tokens of one picture: pixels (channels, height, width), positions (1 + patches, hidden) -> tokens (1 + registers + patches, hidden)
    * @param masked (patches), not 0 where the mask token stands in for a patch (iBOT, Zhou et al. 2021)
    */
   forward(pixels: Float32, positions: Float32, tokens: Float32, masked?: Tensor): void {
@@ -56,7 +58,8 @@ export class Dinov2Embeddings {
       }
     }
     add(this.#classToken().at(0), positions.slice(0, 1), { out: tokens.slice(0, 1) });
-    add(patches, positions.slice(1), { out: tokens.slice(1) });
+    if (this.#registers) copyTo(tokens.slice(1, 1 + this.#config.registers), this.#registers().at(0));
+    add(patches, positions.slice(1), { out: tokens.slice(1 + this.#config.registers) });
   }
 
   /** The position embeddings for pictures of this size: (1 + patches, hidden) */
@@ -113,6 +116,7 @@ export interface Observer {
 /** Embeddings, blocks and the final layer norm: what all DINOv2 models have in common. */
 export class Dinov2Encoder {
   readonly #engine: Engine;
+  readonly #registers: number;
   readonly #embeddings: Dinov2Embeddings;
   readonly #layers: readonly Dinov2Layer[];
   /** The final layer norm, which the models apply to what they need. */
@@ -120,6 +124,7 @@ export class Dinov2Encoder {
 
   constructor(p: Parameters, config: Dinov2Config, posEmbed: PosEmbed) {
     this.#engine = p.engine;
+    this.#registers = config.registers;
     this.#embeddings = new Dinov2Embeddings(p.at('embeddings'), config, posEmbed);
     this.#layers = Array.from({ length: config.num_hidden_layers }, (_, i) => new Dinov2Layer(p.at(`encoder.layer.${i}`), config));
     this.layernorm = new LayerNorm(p.at('layernorm'), config.hidden_size, config.layer_norm_eps);
@@ -129,15 +134,17 @@ export class Dinov2Encoder {
    * pixels (batch, channels, height, width) -> (batch, tokens, hidden), before the final layer norm.
    * Pictures go through a block one by one: the memory of a block is that of one picture, and a picture's result does not depend on its batch.
    */
-  async forward(pixels: Float32, { masked, headMask, signal }: Request, { hidden, attention }: Observer = {}): Promise<Float32> {
+  async forward(pixels: Float32, { masked, headMask, signal }: Request, observer: Observer = {}): Promise<Float32> {
     const engine = this.#engine;
+    const { attention } = observer;
     const [batch, , height, width] = pixels.dims as [number, number, number, number];
-    const positions = this.#embeddings.positions(height, width); // (tokens, hidden)
-    const x = place(engine, 'float32', [batch, ...positions.dims]); // (batch, tokens, hidden)
+    const positions = this.#embeddings.positions(height, width); // (1 + patches, hidden)
+    const [marked, hidden] = positions.dims as [number, number];
+    const x = place(engine, 'float32', [batch, marked + this.#registers, hidden]); // (batch, tokens, hidden)
     for (let i = 0; i < batch; i++) {
       engine.scope(() => this.#embeddings.forward(pixels.at(i), positions, x.at(i), masked?.at(i)));
     }
-    hidden?.(0, x);
+    observer.hidden?.(0, x);
     for (const [n, layer] of this.#layers.entries()) {
       const mask = headMask?.[n];
       for (let i = 0; i < batch; i++) {
@@ -149,7 +156,7 @@ export class Dinov2Encoder {
           }),
         );
       }
-      hidden?.(n + 1, x);
+      observer.hidden?.(n + 1, x);
     }
     return x;
   }

@@ -63,9 +63,6 @@ const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = ['config', 'dt
 const DTYPES: readonly string[] = ['float32', 'fp32'];
 const SAVED_DTYPES: readonly string[] = ['float32', 'float16', 'bfloat16'];
 
-/** In the checkpoints of models with a head the encoder's tensors have this prefix. */
-const BASE_PREFIX = 'dinov2.';
-
 /**
  * What DINOv2 models share: configuration, weights, calls one after the other. An instance is called like a function. It has an engine, that is a memory,
  * of its own, which {@link dispose} gives back.
@@ -74,6 +71,9 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   [inputs: ModelInputs & Options, options?: Options],
   Promise<Output>
 > {
+  /** The class of its configuration. */
+  static readonly Config: typeof Dinov2Config = Dinov2Config;
+
   readonly config: Dinov2Config;
   protected readonly engine: Engine;
   protected readonly parameters: Parameters;
@@ -87,10 +87,10 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   constructor(config: Dinov2Config | Dinov2ConfigFields = {}, options: ModelOptions = {}) {
     super();
     checkOptions('model', options, MODEL_OPTIONS);
-    const { posEmbed = 'offset', build, memoryLimit } = options;
+    this.config = config instanceof new.target.Config ? config : new new.target.Config(config as Dinov2ConfigFields);
+    const { posEmbed = this.config.posEmbed, build, memoryLimit } = options;
     if (!POS_EMBEDS.includes(posEmbed))
       throw new ArgumentError(`posEmbed: expected one of ${POS_EMBEDS.join(', ')}, found ${describe(posEmbed)}`);
-    this.config = config instanceof Dinov2Config ? config : new Dinov2Config(config);
     this.engine = new Engine({ ...(build && { build }), ...(memoryLimit !== undefined && { memoryLimit }) });
     this.parameters = new Parameters(this.engine);
     this.encoder = new Dinov2Encoder(this.parameters, this.config, posEmbed);
@@ -107,6 +107,11 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   /** Computes on the engine: pixels (batch, channels, height, width), placed. Every tensor of the output owns its data. */
   protected abstract run(pixels: Float32, request: Request): Promise<Output>;
+
+  /** Before the names of the encoder's tensors in a checkpoint of a model with a head. */
+  protected get basePrefix(): string {
+    return `${this.config.model_type}.`;
+  }
 
   /** Before the names of the encoder's tensors in a checkpoint of this model. */
   protected get prefix(): string {
@@ -182,9 +187,11 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
       })),
       options,
     );
-    await new Dinov2Config({ ...this.config.to_dict(), architectures: [this.constructor.name], torch_dtype: dtype }).save_pretrained(
-      folder,
-    );
+    await new (this.config.constructor as typeof Dinov2Config)({
+      ...this.config.to_dict(),
+      architectures: [this.constructor.name],
+      torch_dtype: dtype,
+    }).save_pretrained(folder);
   }
 
   /**
@@ -193,10 +200,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
    * @throws {NotFoundError} when a file is missing; {ConfigError} or {CheckpointError} when one is wrong; {MemoryError}; the signal's reason
    */
   static async from_pretrained<T extends Dinov2PreTrainedModel<EncoderOutput, CallOptions>>(
-    this: new (
-      config: Dinov2Config,
-      options: ModelOptions,
-    ) => T,
+    this: (new (config: Dinov2Config, options: ModelOptions) => T) & { readonly Config: typeof Dinov2Config },
     source: ModelSource,
     options: FromPretrainedOptions = {},
   ): Promise<T> {
@@ -204,7 +208,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     const { config: overrides, dtype = 'float32', progress_callback, signal, ...rest } = options;
     checkDType(dtype, DTYPES);
     checkSignal(signal);
-    const config = await Dinov2Config.from_pretrained(source, overrides);
+    const config = await this.Config.from_pretrained(source, overrides);
     const file = await openCheckpoint(source);
     try {
       const model = new this(config, { ...rest, initialize: false });
@@ -225,7 +229,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   /** The parameter that a tensor of a checkpoint is for; undefined for what belongs to a head that this model has not. */
   protected parameterOf(tensor: string): string | undefined {
-    const name = tensor.startsWith(BASE_PREFIX) ? tensor.slice(BASE_PREFIX.length) : tensor;
+    const name = tensor.startsWith(this.basePrefix) ? tensor.slice(this.basePrefix.length) : tensor;
     return isOfHead(name) && !this.parameters.all.some((parameter) => parameter.name === name) ? undefined : name;
   }
 

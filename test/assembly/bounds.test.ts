@@ -10,9 +10,7 @@ const SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13];
 type Arguments<K extends KernelName> = Parameters<Kernels[K]>;
 
 /** One call: `input` places so many floats that the kernel only reads, `room` such that it writes. */
-interface Call<K extends KernelName> {
-  (size: number, input: (count: number) => Address, room: (count: number) => Address): Arguments<K>;
-}
+type Call<K extends KernelName> = (size: number, input: (count: number) => Address, room: (count: number) => Address) => Arguments<K>;
 
 const packedFloats = (n: number, k: number): number => Math.ceil(n / 8) * 8 * (k + 1);
 
@@ -52,7 +50,9 @@ function tryAtEnd<K extends keyof typeof CALLS>(bench: Bench, name: K, size: num
     const args = places((count) => {
       counts.push(count);
       // zeros where a table of indices is expected, which are integers
-      return counts.length - 1 === last ? Number.NaN : bench.input(name === 'f32_resample' ? new Float32Array(count) : randomFloats(count, count));
+      return counts.length - 1 === last
+        ? Number.NaN
+        : bench.input(name === 'f32_resample' ? new Float32Array(count) : randomFloats(count, count));
     });
     const count = counts[last];
     if (count === undefined) return false;

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ImageClassifier } from '../../src/heads/imageClassifier.ts';
+import { build } from '../nn/helpers.ts';
 import { assertSame, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/ops.ts';
-import { build } from '../nn/helpers.ts';
 
 const [WIDTH, PATCHES] = [6, 5];
 
@@ -16,7 +16,7 @@ test('logits are a linear layer on the class token and the mean of the patch tok
   const { layer, weight, place } = build((p) => new ImageClassifier(p, WIDTH, 3));
   const tokens = place([1 + PATCHES, WIDTH], 5);
   assert.is(layer.outputs, 3);
-  const logits = layer.forward(tokens);
+  const logits = layer.forward(tokens.at(0), tokens.slice(1));
   assert.equal(logits.dims, [3]);
   const sizes = { rows: 1, inputs: 2 * WIDTH, outputs: 3 };
   const expected = reference.linear(featuresOf(tokens.data), weight('classifier.weight').data, weight('classifier.bias').data, sizes);
@@ -27,7 +27,7 @@ test('without labels the features are the output', () => {
   const { layer, place } = build((p) => new ImageClassifier(p, WIDTH, 0));
   const tokens = place([1 + PATCHES, WIDTH], 5);
   assert.is(layer.outputs, 2 * WIDTH);
-  assertSame(layer.forward(tokens).data, Float32Array.from(featuresOf(tokens.data)));
+  assertSame(layer.forward(tokens.at(0), tokens.slice(1)).data, Float32Array.from(featuresOf(tokens.data)));
 });
 
 test.run();

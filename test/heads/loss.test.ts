@@ -7,7 +7,8 @@ import { refuses } from '../checkpoint/helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
 
 const logits = (...rows: number[][]): Tensor<'float32'> => new Tensor('float32', rows.flat(), [rows.length, (rows[0] as number[]).length]);
-const labels = (dtype: DType, values: number[], ...dims: number[]): Tensor => new Tensor(dtype, values, dims.length ? dims : [values.length]);
+const labels = (dtype: DType, values: number[], ...dims: number[]): Tensor =>
+  new Tensor(dtype, values, dims.length ? dims : [values.length]);
 
 function loss(x: Tensor<'float32'>, y: Tensor | readonly number[], problem: ProblemType | null = null): number {
   const value = classificationLoss(x, y, problem);
@@ -48,7 +49,12 @@ test('a class that does not exist is refused with its place', async () => {
     [0.5, '0.5'],
     [Number.NaN, 'NaN'],
   ] as const) {
-    await refuses(() => loss(x, [0, label], 'single_label_classification'), ArgumentError, 'labels[1]: expected a class from 0 to 2', `found ${found}`);
+    await refuses(
+      () => loss(x, [0, label], 'single_label_classification'),
+      ArgumentError,
+      'labels[1]: expected a class from 0 to 2',
+      `found ${found}`,
+    );
     await refuses(() => loss(x, [0, label]), ArgumentError, 'labels[1]');
   }
   await refuses(() => loss(x, labels('int64', [3, 0])), ArgumentError, 'labels[0]');

@@ -14,7 +14,10 @@ test('each Auto class loads its kind of model from a checkpoint with or without 
     const model = await AutoModel.from_pretrained(folder);
     const backbone = await AutoBackbone.from_pretrained(folder, { config: { out_features: ['stage1'] } });
     const again = await AutoModelForImageClassification.from_pretrained(folder);
-    assert.equal([model, backbone, again].map((m) => m.constructor), [Dinov2Model, Dinov2Backbone, Dinov2ForImageClassification]);
+    assert.equal(
+      [model, backbone, again].map((m) => m.constructor),
+      [Dinov2Model, Dinov2Backbone, Dinov2ForImageClassification],
+    );
     assertSameBits((await again(pixels(1))).logits.data, (await classifier(pixels(1))).logits.data);
     assert.is((await backbone(pixels(1))).feature_maps.length, 1);
     assert.ok(backbone.config.out_features.includes('stage1'), 'overrides reach the model');
@@ -22,7 +25,10 @@ test('each Auto class loads its kind of model from a checkpoint with or without 
 });
 
 test('another model_type, or none, is refused with those there are', async () => {
-  const files = (config: object) => ({ 'config.json': new TextEncoder().encode(JSON.stringify(config)), 'model.safetensors': new Uint8Array(8) });
+  const files = (config: object) => ({
+    'config.json': new TextEncoder().encode(JSON.stringify(config)),
+    'model.safetensors': new Uint8Array(8),
+  });
   for (const auto of [AutoModel, AutoBackbone, AutoModelForImageClassification]) {
     await refuses(() => auto.from_pretrained(files({ model_type: 'vit' })), ConfigError, 'model_type', '"dinov2"', 'found "vit"');
     await refuses(() => auto.from_pretrained(files({})), ConfigError, 'model_type', 'found nothing');

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfigError, NotFoundError } from '../../src/errors.ts';
-import { AutoConfig, Dinov2Config, type Dinov2ConfigFields } from '../../src/models/config.ts';
+import { AutoConfig, Dinov2Config, type Dinov2ConfigFields, Dinov2WithRegistersConfig } from '../../src/models/config.ts';
 import { goldenPath, refuses, valueOrNamedError, withFolder } from '../checkpoint/helpers.ts';
 
 const json = (value: unknown): { 'config.json': Uint8Array } => ({ 'config.json': new TextEncoder().encode(JSON.stringify(value)) });
@@ -283,25 +283,16 @@ test('the kind of model is chosen by model_type', async () => {
   await refuses(() => AutoConfig.from_pretrained(json({})), ConfigError, '"model_type"', 'found nothing');
 });
 
-test('a kind with fields of its own derives from it', async () => {
-  class WithRegisters extends Dinov2Config {
-    readonly num_register_tokens: number;
-
-    constructor(fields: Dinov2ConfigFields = {}) {
-      super(fields);
-      this.num_register_tokens = (fields.num_register_tokens as number) ?? 4;
-    }
-
-    override get model_type(): string {
-      return 'dinov2_with_registers';
-    }
-  }
-  const config = await WithRegisters.from_pretrained(goldenPath('registers'), { num_register_tokens: 5 });
-  assert.instance(config, WithRegisters);
-  assert.is(config.num_register_tokens, 5);
+test('the configuration with registers has their number, and the position rule of its authors', async () => {
+  const config = await AutoConfig.from_pretrained(goldenPath('registers'), { num_register_tokens: 5 });
+  assert.instance(config, Dinov2WithRegistersConfig);
+  assert.equal([config.registers, config.posEmbed], [5, 'antialias']);
+  assert.equal([new Dinov2Config().registers, new Dinov2Config().posEmbed], [0, 'offset']);
+  assert.is(new Dinov2WithRegistersConfig().num_register_tokens, 4);
   const { use_mask_token, ...fields } = config.to_dict();
   assert.is(use_mask_token, true);
   assert.equal(fields, { ...JSON.parse(readFileSync(goldenPath('registers/config.json'), 'utf8')), num_register_tokens: 5 });
+  await refuses(() => new Dinov2WithRegistersConfig({ num_register_tokens: -1 }), ConfigError, 'num_register_tokens', '-1');
 });
 
 /** Values near what fields take, and far from it. */

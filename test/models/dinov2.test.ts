@@ -4,7 +4,7 @@ import { ArgumentError, ConfigError } from '../../src/errors.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from '../../src/models/config.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from '../../src/models/dinov2.ts';
 import type { ModelOptions } from '../../src/models/pretrained.ts';
-import { Tensor } from '../../src/tensor/index.ts';
+import type { Tensor } from '../../src/tensor/index.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { refuses } from '../checkpoint/helpers.ts';
 import { assertSameBits, assertWithin } from '../reference/compare.ts';
@@ -43,7 +43,11 @@ test('the default configuration is that of transformers v4.37.2', () => {
 
 test('options and configurations that are none are refused', async () => {
   const make = (config: Dinov2ConfigFields, options: object) => new Dinov2Model(config, options);
-  await refuses(() => make(TINY, { posEmbed: 'nearest' }), ArgumentError, 'posEmbed: expected one of offset, size, antialias, found "nearest"');
+  await refuses(
+    () => make(TINY, { posEmbed: 'nearest' }),
+    ArgumentError,
+    'posEmbed: expected one of offset, size, antialias, found "nearest"',
+  );
   await refuses(() => make(TINY, { build: 'avx' }), ArgumentError, 'build');
   await refuses(() => make(TINY, { memoryLimit: '1GB' }), ArgumentError, 'memoryLimit');
   for (const seed of ['a', Number.NaN, 0.5]) await refuses(() => make(TINY, { seed }), ArgumentError, 'seed');
@@ -81,9 +85,15 @@ test('return_dict false gives the values in the order of transformers', async ()
     const values = (await call(picture, { ...tuple, ...options })) as unknown[];
     assert.ok(Array.isArray(values));
     assert.equal(Object.keys(named), order);
-    assert.equal(values, order.map((key) => named[key]));
+    assert.equal(
+      values,
+      order.map((key) => named[key]),
+    );
     const plain = (await call(picture, { return_dict: false, ...options })) as unknown[];
-    assert.equal(plain, order.filter((key) => !/hidden_states|attentions/.test(key)).map((key) => named[key]));
+    assert.equal(
+      plain,
+      order.filter((key) => !/hidden_states|attentions/.test(key)).map((key) => named[key]),
+    );
   }
 });
 
@@ -146,7 +156,10 @@ test('feature maps are the patch tokens, as channels, after the final layer norm
   const picture = pixels(2, 12, 24);
   const { feature_maps } = await new Dinov2Backbone(TINY)(picture);
   const { last_hidden_state } = await new Dinov2Model(TINY)(picture);
-  assert.equal(feature_maps.map(({ dims }) => dims), [[2, 12, 3, 6]]);
+  assert.equal(
+    feature_maps.map(({ dims }) => dims),
+    [[2, 12, 3, 6]],
+  );
   for (let i = 0; i < 2; i++) {
     const expected = reference.transpose(last_hidden_state.at(i).slice(1).data, 18, 12);
     assertSameBits(feature_maps[0]?.at(i).data as Float32Array, Float32Array.from(expected));
@@ -154,8 +167,12 @@ test('feature maps are the patch tokens, as channels, after the final layer norm
 });
 
 test('a backbone by negative indices is the same as by positive ones', async () => {
-  const maps = async (out_indices: number[]): Promise<Map<string, Tensor>> => flatten(await new Dinov2Backbone({ ...TINY, out_indices })(pixels(1)));
-  assert.equal([...(await maps([-1, 0]))].map(([, t]) => (t as Float32).data), [...(await maps([0, 3]))].map(([, t]) => (t as Float32).data));
+  const maps = async (out_indices: number[]): Promise<Map<string, Tensor>> =>
+    flatten(await new Dinov2Backbone({ ...TINY, out_indices })(pixels(1)));
+  assert.equal(
+    [...(await maps([-1, 0]))].map(([, t]) => (t as Float32).data),
+    [...(await maps([0, 3]))].map(([, t]) => (t as Float32).data),
+  );
 });
 
 test.run();

@@ -19,7 +19,8 @@ test('a picture has the same bits whatever its batch and its place in it', async
     const all = flatten(await model(batch, EVERYTHING));
     for (let i = 0; i < 5; i++) {
       const alone = await model(batch.slice(i, i + 1), EVERYTHING);
-      for (const [key, value] of flatten(alone)) assertSameBits(value.data, all.get(key)?.slice(i, i + 1).data as Float32Array, `picture ${i}: ${key}`);
+      for (const [key, value] of flatten(alone))
+        assertSameBits(value.data, all.get(key)?.slice(i, i + 1).data as Float32Array, `picture ${i}: ${key}`);
     }
   }
 });
@@ -30,7 +31,8 @@ test('what was run before does not matter, NaN and infinities included', async (
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 3e38]) {
     for (const size of [24, 40]) await model(new Tensor('float32', pixels(2, size).data.fill(value), [2, 2, size, size]), EVERYTHING);
   }
-  for (const [key, value] of flatten(await model(picture, EVERYTHING))) assertSameBits(value.data, first.get(key)?.data as Float32Array, key);
+  for (const [key, value] of flatten(await model(picture, EVERYTHING)))
+    assertSameBits(value.data, first.get(key)?.data as Float32Array, key);
 });
 
 test('one NaN pixel makes every token NaN and stays in its picture', async () => {
@@ -56,15 +58,28 @@ test('asking for attentions or hidden states changes no bit of the rest', async 
 test('outputs have the shapes of transformers, and fit together', async () => {
   const { last_hidden_state, pooler_output, hidden_states = [], attentions = [] } = await model(pixels(2, 12, 28), EVERYTHING);
   const tokens = 1 + 3 * 7;
-  assert.equal([last_hidden_state.dims, pooler_output.dims], [[2, tokens, 12], [2, 12]]);
-  assert.equal(hidden_states.map(({ dims }) => dims), new Array(4).fill([2, tokens, 12]));
-  assert.equal(attentions.map(({ dims }) => dims), new Array(3).fill([2, 3, tokens, tokens]));
+  assert.equal(
+    [last_hidden_state.dims, pooler_output.dims],
+    [
+      [2, tokens, 12],
+      [2, 12],
+    ],
+  );
+  assert.equal(
+    hidden_states.map(({ dims }) => dims),
+    new Array(4).fill([2, tokens, 12]),
+  );
+  assert.equal(
+    attentions.map(({ dims }) => dims),
+    new Array(3).fill([2, 3, tokens, tokens]),
+  );
   for (let i = 0; i < 2; i++) assertSameBits(pooler_output.at(i).data, last_hidden_state.at(i).at(0).data, 'the class token');
   // a new model's layer norm has weight 1 and bias 0
   const normed = reference.layerNorm((hidden_states.at(-1) as Float32).data, new Float32Array(12).fill(1), new Float32Array(12), 1e-6);
   assertWithin(last_hidden_state.data, normed, 1e-5, 'the last hidden state');
   for (const { data } of attentions) {
-    for (let row = 0; row < data.length; row += tokens) assertWithin([reference.sum(tokens, (i) => data[row + i] as number)], [1], 1e-5, 'probabilities');
+    for (let row = 0; row < data.length; row += tokens)
+      assertWithin([reference.sum(tokens, (i) => data[row + i] as number)], [1], 1e-5, 'probabilities');
   }
 });
 
@@ -80,8 +95,10 @@ test('pixels right of and below the last whole patch have no effect', async () =
 
 test('positions are left alone for square pictures of the trained number of patches, and otherwise interpolated', async () => {
   const [offset, size] = [new Dinov2Model(TINY, { posEmbed: 'offset' }), new Dinov2Model(TINY, { posEmbed: 'size' })];
-  const embed = async (m: Dinov2Model, picture: Float32): Promise<Float32Array> =>
-    ((await m(picture, { output_hidden_states: true })).hidden_states?.[0] as Float32).data;
+  const embed = async (m: Dinov2Model, picture: Float32): Promise<Float32Array> => {
+    const { hidden_states = [] } = await m(picture, { output_hidden_states: true });
+    return (hidden_states[0] as Float32).data;
+  };
   assertSameBits(await embed(offset, pixels(1, 20)), await embed(size, pixels(1, 20)));
   // 5 x 5 patches too, but v4.37.2 looks at the pixels
   const oblong = pixels(1, 21, 20);
@@ -116,7 +133,8 @@ test('a head mask acts on its own layer and head', async () => {
   const values = new Float32Array(9).fill(1);
   values[3 + 2] = 0; // layer 1, head 2
   const masked = await model(picture, { ...EVERYTHING, head_mask: new Tensor('float32', values, [3, 3]) });
-  const attention = (from: typeof plain, layer: number, head: number): Float32Array => from.attentions?.[layer]?.at(0).at(head).data as Float32Array;
+  const attention = (from: typeof plain, layer: number, head: number): Float32Array =>
+    from.attentions?.[layer]?.at(0).at(head).data as Float32Array;
   const hidden = (from: typeof plain, layer: number): Float32Array => from.hidden_states?.[layer]?.data as Float32Array;
   assertSameBits(hidden(masked, 1), hidden(plain, 1), 'before the layer');
   assertSameBits(attention(masked, 1, 0), attention(plain, 1, 0), 'another head');

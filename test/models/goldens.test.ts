@@ -80,8 +80,21 @@ for (const name of cases('backbone')) {
   }
 }
 
+for (const name of cases('registers')) {
+  const auto = name.endsWith('backbone') ? AutoBackbone : name.endsWith('classify') ? AutoModelForImageClassification : AutoModel;
+  for (const [call, { inputs, outputs }] of await goldenCalls(name)) {
+    test(`${name}, ${call}: with registers, outputs are those of transformers 5.18`, async () => {
+      const given = { ...Object.fromEntries(inputs), output_attentions: auto === AutoModel };
+      const found = await run(auto.from_pretrained as Load, name, {}, given);
+      compare(new Map([...found].filter(([key]) => outputs.has(key))), outputs); // of the attentions the golden has kept the first
+    });
+  }
+}
+
 test('there are goldens of every kind', () => {
-  assert.ok(cases('encoder').length >= 10 && cases('classify').length >= 4 && cases('backbone').length >= 4);
+  assert.ok(
+    cases('encoder').length >= 10 && cases('classify').length >= 4 && cases('backbone').length >= 4 && cases('registers').length === 3,
+  );
 });
 
 test.run();

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { host } from '#host';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import type { FileSystem } from '../../src/hosts/host.ts';
-import { type Dinov2ConfigFields } from '../../src/models/config.ts';
+import type { Dinov2ConfigFields } from '../../src/models/config.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { Tensor } from '../../src/tensor/index.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
@@ -30,7 +30,9 @@ export async function goldenCalls(name: string): Promise<Map<string, GoldenCall>
   const tensors = await readTensors(goldenPath(`${name}/io.safetensors`));
   return new Map(
     Object.entries(calls).map(([call, { inputs }]) => {
-      const own = [...tensors].filter(([key]) => key.startsWith(`${call}.`)).map(([key, tensor]) => [key.slice(call.length + 1), tensor] as const);
+      const own = [...tensors]
+        .filter(([key]) => key.startsWith(`${call}.`))
+        .map(([key, tensor]) => [key.slice(call.length + 1), tensor] as const);
       return [
         call,
         {

@@ -22,7 +22,11 @@ test('pixels are given alone, by name, or with options beside them', async () =>
   assertSameBits((await model({ pixel_values: PIXELS })).last_hidden_state.data, data);
   assert.is((await model({ pixel_values: PIXELS, output_attentions: true })).attentions?.length, 3);
   assert.is((await model(PIXELS, { output_attentions: true })).attentions?.length, 3);
-  assert.is((await model({ pixel_values: PIXELS, output_attentions: true }, { output_attentions: false })).attentions, undefined, 'options win');
+  assert.is(
+    (await model({ pixel_values: PIXELS, output_attentions: true }, { output_attentions: false })).attentions,
+    undefined,
+    'options win',
+  );
 });
 
 test('other things that an image processor gives beside the pixels are passed over', async () => {
@@ -31,7 +35,8 @@ test('other things that an image processor gives beside the pixels are passed ov
 });
 
 test('what is no input is refused', async () => {
-  for (const wrong of [undefined, null, 'cat.png', 3]) await refuses(() => run(wrong), ArgumentError, 'inputs: expected a tensor or an object with pixel_values');
+  for (const wrong of [undefined, null, 'cat.png', 3])
+    await refuses(() => run(wrong), ArgumentError, 'inputs: expected a tensor or an object with pixel_values');
   for (const wrong of [{}, [], { pixel_values: [1, 2] }, { pixel_values: new Float32Array(3) }, { pixels: PIXELS }]) {
     await refuses(() => run(wrong), ArgumentError, 'pixel_values: expected a Tensor');
   }
@@ -51,8 +56,19 @@ test('pixels of another shape are refused with both shapes', async () => {
   for (const dims of [[2, 20, 20], [1, 3, 20, 20], [1, 1, 2, 20, 20], [], [800]]) {
     await refuses(() => run(zeros('float32', ...dims)), ShapeError, 'pixel_values: expected [*, 2, *, *]', `found [${dims.join(', ')}]`);
   }
-  for (const dims of [[0, 2, 20, 20], [1, 2, 3, 20], [1, 2, 20, 3], [1, 2, 0, 0]]) {
-    await refuses(() => run(zeros('float32', ...dims)), ShapeError, 'pixel_values: expected a batch of at least 1', 'one patch of 4 x 4', `[${dims}]`);
+  for (const dims of [
+    [0, 2, 20, 20],
+    [1, 2, 3, 20],
+    [1, 2, 20, 3],
+    [1, 2, 0, 0],
+  ]) {
+    await refuses(
+      () => run(zeros('float32', ...dims)),
+      ShapeError,
+      'pixel_values: expected a batch of at least 1',
+      'one patch of 4 x 4',
+      `[${dims}]`,
+    );
   }
 });
 
@@ -61,7 +77,13 @@ test('the smallest picture is one patch', async () => {
 });
 
 test('an option that the model does not take is refused with those it takes', async () => {
-  await refuses(() => run(PIXELS, { output_attention: true }), ArgumentError, 'output_attentions', 'bool_masked_pos', 'found "output_attention"');
+  await refuses(
+    () => run(PIXELS, { output_attention: true }),
+    ArgumentError,
+    'output_attentions',
+    'bool_masked_pos',
+    'found "output_attention"',
+  );
   await refuses(() => run(PIXELS, { labels: [1] }), ArgumentError, 'found "labels"');
   await refuses(() => classify(PIXELS, { bool_masked_pos: zeros('bool', 1, 25) }), ArgumentError, 'found "bool_masked_pos"');
   await refuses(() => (backbone as unknown as Anything)(PIXELS, { head_mask: zeros('float32', 3) }), ArgumentError, 'found "head_mask"');
@@ -72,7 +94,8 @@ test('an option of the wrong type is refused by name', async () => {
     await refuses(() => run(PIXELS, { [flag]: 'yes' }), ArgumentError, `${flag}: expected true or false, found "yes"`);
     await refuses(() => run({ pixel_values: PIXELS, [flag]: 1 }), ArgumentError, flag);
   }
-  for (const key of ['head_mask', 'bool_masked_pos']) await refuses(() => run(PIXELS, { [key]: [1, 0] }), ArgumentError, `${key}: expected a Tensor`);
+  for (const key of ['head_mask', 'bool_masked_pos'])
+    await refuses(() => run(PIXELS, { [key]: [1, 0] }), ArgumentError, `${key}: expected a Tensor`);
   for (const signal of [5, {}, 'now']) await refuses(() => run(PIXELS, { signal }), ArgumentError, 'signal: expected an AbortSignal');
   await refuses(() => classify(PIXELS, { labels: 'tabby' }), ArgumentError, 'labels');
 });
@@ -81,7 +104,11 @@ test('masks of another shape are refused with both shapes', async () => {
   await refuses(() => run(PIXELS, { head_mask: zeros('float32', 2) }), ShapeError, 'head_mask: expected [3], found [2]');
   await refuses(() => run(PIXELS, { head_mask: zeros('float32', 2, 3) }), ShapeError, 'head_mask: expected [3, 3], found [2, 3]');
   await refuses(() => run(PIXELS, { head_mask: zeros('float32', 3, 1, 3) }), ShapeError, 'head_mask: expected [3, 3], found [3, 1, 3]');
-  await refuses(() => run(PIXELS, { bool_masked_pos: zeros('bool', 1, 24) }), ShapeError, 'bool_masked_pos: expected [1, 25], found [1, 24]');
+  await refuses(
+    () => run(PIXELS, { bool_masked_pos: zeros('bool', 1, 24) }),
+    ShapeError,
+    'bool_masked_pos: expected [1, 25], found [1, 24]',
+  );
   await refuses(() => run(PIXELS, { bool_masked_pos: zeros('bool', 25) }), ShapeError, 'bool_masked_pos: expected [1, 25], found [25]');
 });
 
@@ -92,7 +119,10 @@ test('a model without mask token refuses masked positions', async () => {
 
 test('null and undefined are as good as not given', async () => {
   const given = { head_mask: null, bool_masked_pos: undefined, output_attentions: undefined, return_dict: null };
-  assertSameBits(((await run(PIXELS, given)) as { last_hidden_state: Tensor }).last_hidden_state.data, (await model(PIXELS)).last_hidden_state.data);
+  assertSameBits(
+    ((await run(PIXELS, given)) as { last_hidden_state: Tensor }).last_hidden_state.data,
+    (await model(PIXELS)).last_hidden_state.data,
+  );
 });
 
 test.run();

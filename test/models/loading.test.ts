@@ -100,7 +100,12 @@ test('a classifier’s checkpoint is loaded as a model without head', async () =
 });
 
 test('a model’s checkpoint is no classifier', async () => {
-  await refuses(() => loadAs(Dinov2ForImageClassification as Loads<unknown>, MODEL, () => {}), CheckpointError, '"classifier.weight": expected [5,24], found none', '"classifier.bias"');
+  await refuses(
+    () => loadAs(Dinov2ForImageClassification as Loads<unknown>, MODEL, () => {}),
+    CheckpointError,
+    '"classifier.weight": expected [5,24], found none',
+    '"classifier.bias"',
+  );
 });
 
 test('missing, left over and misshapen tensors are named with both shapes', async () => {
@@ -108,7 +113,10 @@ test('missing, left over and misshapen tensors are named with both shapes', asyn
   const found = (change: (weights: Weights) => void, ...parts: string[]): Promise<void> =>
     refuses(() => load(change), CheckpointError, 'config.json', ...parts);
   await found((w) => w.delete(name), `"${name}": expected [12], found none`);
-  await found((w) => w.set('encoder.layer.3.norm2.bias', new Tensor('float32', [1], [1])), '"encoder.layer.3.norm2.bias": expected no such tensor, found [1]');
+  await found(
+    (w) => w.set('encoder.layer.3.norm2.bias', new Tensor('float32', [1], [1])),
+    '"encoder.layer.3.norm2.bias": expected no such tensor, found [1]',
+  );
   await found((w) => w.set(name, new Tensor('float32', new Float32Array(13), [13])), `"${name}": expected [12], found [13]`);
   await found((w) => w.set(name, new Tensor('float32', new Float32Array(12), [12, 1])), `"${name}": expected [12], found [12,1]`);
   await found((w) => w.set(`dinov2.${name}`, new Tensor('float32', new Float32Array(12), [12])), name, 'expected it once');
@@ -123,7 +131,12 @@ test('missing, left over and misshapen tensors are named with both shapes', asyn
 });
 
 test('of very many problems the first are named, and the others counted', async () => {
-  await refuses(() => load((weights) => weights.clear()), CheckpointError, '"embeddings.cls_token": expected [1,1,12], found none', 'and 56 more');
+  await refuses(
+    () => load((weights) => weights.clear()),
+    CheckpointError,
+    '"embeddings.cls_token": expected [1,1,12], found none',
+    'and 56 more',
+  );
 });
 
 test('half precision is widened, tensor by tensor', async () => {
@@ -133,14 +146,28 @@ test('half precision is widened, tensor by tensor', async () => {
   });
   const expected = new Map(MODEL.weights());
   for (const [name, { data }] of found.weights()) {
-    assertSameBits(data, expected.get(name)?.to(halves.get(name) as DType).to('float32').data as Float32Array, name);
+    assertSameBits(
+      data,
+      expected
+        .get(name)
+        ?.to(halves.get(name) as DType)
+        .to('float32').data as Float32Array,
+      name,
+    );
   }
 });
 
 test('weights of another kind of number are refused with file, tensor and kind', async () => {
   const name = 'encoder.layer.0.mlp.fc1.weight';
   for (const dtype of ['int8', 'int32', 'uint8'] as const) {
-    await refuses(() => load((w) => w.set(name, (w.get(name) as Tensor).to(dtype))), CheckpointError, 'model.safetensors', `"${name}"`, 'float32', dtype);
+    await refuses(
+      () => load((w) => w.set(name, (w.get(name) as Tensor).to(dtype))),
+      CheckpointError,
+      'model.safetensors',
+      `"${name}"`,
+      'float32',
+      dtype,
+    );
   }
 });
 

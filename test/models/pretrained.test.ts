@@ -51,7 +51,8 @@ for (const [name, model] of Object.entries({
 test('a model is traced with inputs as well as with their shape, whose batch is 1 by default', async () => {
   const model = new Dinov2Model(TINY);
   const example = pixels(2, 12, 24);
-  for (const traced of [await model.trace(example), await model.trace({ pixel_values: example })]) assert.equal(traced.dims, [2, 2, 12, 24]);
+  for (const traced of [await model.trace(example), await model.trace({ pixel_values: example })])
+    assert.equal(traced.dims, [2, 2, 12, 24]);
   assert.equal((await model.trace({ height: 8, width: 4 })).dims, [1, 2, 8, 4]);
 });
 
@@ -73,7 +74,14 @@ test('a trace refuses inputs of another shape or type, and no shape is traced th
   await refuses(() => traced(undefined as never), ArgumentError, 'inputs');
   const trace = (shape: unknown, options?: object) => model.trace(shape as TraceShape, options);
   for (const shape of [undefined, null, 'x', 20]) await refuses(() => trace(shape), ArgumentError, 'trace: expected { height, width }');
-  for (const shape of [{}, { height: 20 }, { height: 3, width: 20 }, { height: 20.5, width: 20 }, { batch: 0, height: 20, width: 20 }, { batch: 1.5, height: 20, width: 20 }]) {
+  for (const shape of [
+    {},
+    { height: 20 },
+    { height: 3, width: 20 },
+    { height: 20.5, width: 20 },
+    { batch: 0, height: 20, width: 20 },
+    { batch: 1.5, height: 20, width: 20 },
+  ]) {
     await refuses(() => trace(shape), ShapeError, 'pixel_values');
   }
   await refuses(() => trace({ height: 20, width: 20 }, { output_attention: true }), ArgumentError, 'output_attention');
@@ -137,7 +145,12 @@ test('a disposed model is refused, its traces too, and takes no memory again', a
   const { last_hidden_state } = await model(pixels(1));
   model.dispose();
   model.dispose();
-  for (const use of [() => model(pixels(1)), () => traced(pixels(1)), () => model.trace({ height: 8, width: 8 }), () => [...model.weights()]]) {
+  for (const use of [
+    () => model(pixels(1)),
+    () => traced(pixels(1)),
+    () => model.trace({ height: 8, width: 8 }),
+    () => [...model.weights()],
+  ]) {
     await refuses(use, DisposedError, 'used after dispose()');
   }
   await withFolder((folder) => refuses(() => model.save_pretrained(join(folder, 'new')), DisposedError));
@@ -170,7 +183,10 @@ test('calls at the same time do not disturb one another, failed and aborted ones
   const after = inputs.map((x) => model(x, EVERYTHING));
   controller.abort();
   const settled = await Promise.allSettled(wrong);
-  assert.equal(settled.map(({ status }) => status), ['rejected', 'rejected', 'rejected']);
+  assert.equal(
+    settled.map(({ status }) => status),
+    ['rejected', 'rejected', 'rejected'],
+  );
   const found = await Promise.all(calls);
   assertSameOutput(found[4] as object, await model(inputs[0]), 'traced');
   for (const [i, result] of [...found.slice(0, 4), ...found.slice(5), ...(await Promise.all(after))].entries()) {

@@ -20,7 +20,12 @@ for (const activation of Object.keys(ACTIVATIONS) as Activation[]) {
   test(`an MLP is two linear layers with ${activation} between them`, () => {
     const built = build((p) => new Mlp(p, WIDTH, HIDDEN, activation));
     const apply = (name: string, x: ArrayLike<number>, inputs: number, outputs: number, act: Activation): Float64Array =>
-      reference.linear(x, built.weight(`${name}.weight`).data, built.weight(`${name}.bias`).data, { rows: TOKENS, inputs, outputs, activation: act });
+      reference.linear(x, built.weight(`${name}.weight`).data, built.weight(`${name}.bias`).data, {
+        rows: TOKENS,
+        inputs,
+        outputs,
+        activation: act,
+      });
     check(built, (x) => apply('fc2', apply('fc1', x, WIDTH, HIDDEN, activation), HIDDEN, WIDTH, 'none'));
   });
 }

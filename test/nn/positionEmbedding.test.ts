@@ -31,7 +31,8 @@ for (const to of [
 }
 
 test('the rules differ where the grid changes, and only the offset does where it stays', () => {
-  const at = (to: readonly [number, number], rule: (typeof POS_EMBEDS)[number]): Float32Array => interpolatePositions(positions, GRID, to, rule).data;
+  const at = (to: readonly [number, number], rule: (typeof POS_EMBEDS)[number]): Float32Array =>
+    interpolatePositions(positions, GRID, to, rule).data;
   assert.not.equal(at([3, 2], 'offset'), at([3, 2], 'size'));
   assert.not.equal(at([3, 2], 'size'), at([3, 2], 'antialias'));
   assertSame(at(GRID, 'size'), positions.data, 'size');

@@ -19,9 +19,21 @@ for (const bias of [true, false]) {
       const sizes = { rows: TOKENS, inputs: HIDDEN, outputs: HIDDEN };
       const project = (name: string, from: ArrayLike<number>, biased: boolean): Float64Array =>
         reference.linear(from, weight(`${name}.weight`).data, biased ? weight(`${name}.bias`).data : undefined, sizes);
-      const [q, k, v] = ['query', 'key', 'value'].map((name) => project(`attention.${name}`, x.data, bias)) as [Float64Array, Float64Array, Float64Array];
-      const { out } = reference.attention(q, k, v, { queries: TOKENS, keys: TOKENS, heads: HEADS, width: WIDTH, ...(headMask && { headMask }) });
-      const expected = project('output.dense', out, true).map((value, i) => (before[i] as number) + (scale.data[i % HIDDEN] as number) * value);
+      const [q, k, v] = ['query', 'key', 'value'].map((name) => project(`attention.${name}`, x.data, bias)) as [
+        Float64Array,
+        Float64Array,
+        Float64Array,
+      ];
+      const { out } = reference.attention(q, k, v, {
+        queries: TOKENS,
+        keys: TOKENS,
+        heads: HEADS,
+        width: WIDTH,
+        ...(headMask && { headMask }),
+      });
+      const expected = project('output.dense', out, true).map(
+        (value, i) => (before[i] as number) + (scale.data[i % HIDDEN] as number) * value,
+      );
       assertWithin(residual.data, expected, 1e-5);
       assert.is(weight('attention.query.bias') !== undefined, bias);
     });

@@ -69,9 +69,7 @@ function windowed(inputs: number, ratio: number, output: number, mode: Interpola
   const lowest = Math.max(Math.trunc(center - support + 0.5), 0);
   const highest = Math.min(Math.trunc(center + support + 0.5), inputs);
   const filter = (d: number): number => (mode === 'bicubic' ? keys(Math.abs(d), -0.5) : Math.max(0, 1 - Math.abs(d)));
-  const weights = Float64Array.from({ length: inputs }, (_, i) =>
-    i >= lowest && i < highest ? filter((i - center + 0.5) / stretch) : 0,
-  );
+  const weights = Float64Array.from({ length: inputs }, (_, i) => (i >= lowest && i < highest ? filter((i - center + 0.5) / stretch) : 0));
   const sum = weights.reduce((a, b) => a + b, 0);
   return weights.map((weight) => weight / sum);
 }

@@ -37,7 +37,8 @@ test('options of a wrong kind are refused by name', async () => {
   const wrong = (options: unknown) => new Engine(options as EngineOptions);
   await refuses(() => wrong({ build: 'fast' }), ArgumentError, 'build: expected "auto", "simd" or "relaxed", found "fast"');
   await refuses(() => wrong({ build: null }), ArgumentError, 'build');
-  for (const memoryLimit of [Number.NaN, -1, 0, 65535, '1GB', null]) await refuses(() => wrong({ memoryLimit }), ArgumentError, 'memoryLimit');
+  for (const memoryLimit of [Number.NaN, -1, 0, 65535, '1GB', null])
+    await refuses(() => wrong({ memoryLimit }), ArgumentError, 'memoryLimit');
 });
 
 test('what is written is read, viewed and copied', () => {

@@ -33,7 +33,8 @@ fc.configureGlobal({ includeErrorInReport: true });
 
 const size = (dims: readonly number[]): number => dims.reduce((n, d) => n * d, 1);
 const random = (dims: readonly number[], seed: number): Tensor<'float32'> => new Tensor('float32', randomFloats(size(dims), seed), dims);
-const tensor = (values: number[], ...dims: number[]): Tensor<'float32'> => new Tensor('float32', values, dims.length ? dims : [values.length]);
+const tensor = (values: number[], ...dims: number[]): Tensor<'float32'> =>
+  new Tensor('float32', values, dims.length ? dims : [values.length]);
 const small = fc.nat({ max: 9 });
 
 /** Far above what float32 may add to sums this short of numbers up to 1, far below what any slip makes. */
@@ -41,17 +42,25 @@ const CLOSE = 1e-5;
 
 test('matmul multiplies the last two dimensions, for each matrix of a batch', () => {
   fc.assert(
-    fc.property(fc.array(fc.nat({ max: 3 }), { maxLength: 2 }), small, small, small, fc.boolean(), fc.nat(), (batch, m, k, n, shared, seed) => {
-      const a = random([...batch, m, k], seed);
-      const b = random(shared ? [k, n] : [...batch, k, n], seed + 1);
-      const product = matmul(a, b);
-      assert.equal(product.dims, [...batch, m, n]);
-      const expected = Array.from({ length: size(batch) }, (_, i) => {
-        const right = shared ? b.data : b.data.subarray(i * k * n, (i + 1) * k * n);
-        return [...reference.matmul(a.data.subarray(i * m * k, (i + 1) * m * k), right, { m, k, n })];
-      });
-      assertWithin(product.data, expected.flat(), CLOSE, 'product');
-    }),
+    fc.property(
+      fc.array(fc.nat({ max: 3 }), { maxLength: 2 }),
+      small,
+      small,
+      small,
+      fc.boolean(),
+      fc.nat(),
+      (batch, m, k, n, shared, seed) => {
+        const a = random([...batch, m, k], seed);
+        const b = random(shared ? [k, n] : [...batch, k, n], seed + 1);
+        const product = matmul(a, b);
+        assert.equal(product.dims, [...batch, m, n]);
+        const expected = Array.from({ length: size(batch) }, (_, i) => {
+          const right = shared ? b.data : b.data.subarray(i * k * n, (i + 1) * k * n);
+          return [...reference.matmul(a.data.subarray(i * m * k, (i + 1) * m * k), right, { m, k, n })];
+        });
+        assertWithin(product.data, expected.flat(), CLOSE, 'product');
+      },
+    ),
     { seed: 1, numRuns: 300 },
   );
 });
@@ -101,7 +110,12 @@ test('each activation by name, and by the functions named like it', () => {
 test('an activation of another name is refused', async () => {
   for (const name of ['swish', '', 'toString', undefined]) {
     await refuses(() => activate(random([2], 1), name as Activation), ArgumentError, 'activation', 'gelu');
-    if (name !== undefined) await refuses(() => linear(random([2], 1), random([3, 2], 1), undefined, { activation: name as Activation }), ArgumentError, 'activation');
+    if (name !== undefined)
+      await refuses(
+        () => linear(random([2], 1), random([3, 2], 1), undefined, { activation: name as Activation }),
+        ArgumentError,
+        'activation',
+      );
   }
 });
 
@@ -135,10 +149,22 @@ test('layerNorm names the operand that does not fit', async () => {
 
 test('add and multiply take equal dimensions, or repeat y over the leading ones', () => {
   const x = tensor([1, 2, 3, 4], 2, 2);
-  assert.equal(add(x, x).tolist(), [[2, 4], [6, 8]]);
-  assert.equal(add(x, tensor([10, 20])).tolist(), [[11, 22], [13, 24]]);
-  assert.equal(multiply(x, tensor([10, 20])).tolist(), [[10, 40], [30, 80]]);
-  assert.equal(multiply(x, new Tensor('float32', [3], [])).tolist(), [[3, 6], [9, 12]]);
+  assert.equal(add(x, x).tolist(), [
+    [2, 4],
+    [6, 8],
+  ]);
+  assert.equal(add(x, tensor([10, 20])).tolist(), [
+    [11, 22],
+    [13, 24],
+  ]);
+  assert.equal(multiply(x, tensor([10, 20])).tolist(), [
+    [10, 40],
+    [30, 80],
+  ]);
+  assert.equal(multiply(x, new Tensor('float32', [3], [])).tolist(), [
+    [3, 6],
+    [9, 12],
+  ]);
   assert.is(add(new Tensor('float32', [3], []), new Tensor('float32', [4], [])).item(), 7);
   assert.equal(add(random([0, 3], 1), random([3], 1)).dims, [0, 3]);
   assert.equal(multiply(random([3, 0], 1), random([0], 1)).dims, [3, 0]);
@@ -158,13 +184,21 @@ test('mean is over the first dimension', async () => {
 });
 
 test('transpose makes rows columns', async () => {
-  assert.equal(transpose(tensor([1, 2, 3, 4, 5, 6], 2, 3)).tolist(), [[1, 4], [2, 5], [3, 6]]);
+  assert.equal(transpose(tensor([1, 2, 3, 4, 5, 6], 2, 3)).tolist(), [
+    [1, 4],
+    [2, 5],
+    [3, 6],
+  ]);
   assert.equal(transpose(random([0, 3], 1)).dims, [3, 0]);
   await refuses(() => transpose(random([2, 2, 2], 1)), ShapeError, 'transpose: expected [*, *], found [2, 2, 2]');
 });
 
 test('concat puts y behind x', async () => {
-  assert.equal(concat(tensor([1, 2], 1, 2), tensor([3, 4, 5, 6], 2, 2)).tolist(), [[1, 2], [3, 4], [5, 6]]);
+  assert.equal(concat(tensor([1, 2], 1, 2), tensor([3, 4, 5, 6], 2, 2)).tolist(), [
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ]);
   assert.equal(concat(tensor([1]), tensor([], 0)).tolist(), [1]);
   await refuses(() => concat(random([1, 2], 1), random([1, 3], 1)), ShapeError, 'concat: y: expected [*, 2], found [1, 3]');
   await refuses(() => concat(random([], 1), random([3], 1)), ShapeError, 'concat', 'found []');
@@ -179,7 +213,11 @@ test('attention is softmax(scale q k^T) v for each head, and gives the probabili
       fc.nat(),
       (sizes, scale, masked, seed) => {
         const { queries, keys, heads, width } = sizes;
-        const [q, k, v] = [random([queries, heads * width], seed), random([keys, heads * width], seed + 1), random([keys, heads * width], seed + 2)];
+        const [q, k, v] = [
+          random([queries, heads * width], seed),
+          random([keys, heads * width], seed + 1),
+          random([keys, heads * width], seed + 2),
+        ];
         const more = { ...(scale !== undefined && { scale }), ...(masked && { headMask: randomFloats(heads, seed + 3) }) };
         const expected = reference.attention(q.data, k.data, v.data, { ...sizes, ...more });
         let kept: Tensor<'float32'> | undefined;
@@ -207,7 +245,8 @@ test('attention names the operand or option that does not fit', async () => {
   await refuses(() => run({ heads: 2 }, [random([6], 1), x, x]), ShapeError, 'attention: q: expected [*, *], found [6]');
   await refuses(() => run({ heads: 4 }), ShapeError, '4 heads', 'found 6');
   for (const heads of [0, -2, 1.5, Number.NaN, undefined, '2']) await refuses(() => run({ heads }), ArgumentError, 'attention: heads');
-  for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) await refuses(() => run({ heads: 2, scale }), ArgumentError, 'attention: scale');
+  for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+    await refuses(() => run({ heads: 2, scale }), ArgumentError, 'attention: scale');
   await refuses(() => run({ heads: 2, headMask: [1] }), ShapeError, 'attention: headMask: expected [2], found [1]');
 });
 
@@ -218,7 +257,8 @@ test('patchify leaves out what is no whole patch', async () => {
   assertSameBits(patches.data, Float32Array.from(reference.patchify(image.data, [2, 5, 7], [2, 3])));
   assert.equal(patchify(image, [6, 3]).dims, [0, 36]);
   await refuses(() => patchify(random([5, 7], 1), [2, 2]), ShapeError, 'patchify: expected [*, *, *], found [5, 7]');
-  for (const patch of [[0, 2], [2, -1], [1.5, 2], [2]]) await refuses(() => patchify(image, patch as [number, number]), ArgumentError, 'patchify', `${patch}`);
+  for (const patch of [[0, 2], [2, -1], [1.5, 2], [2]])
+    await refuses(() => patchify(image, patch as [number, number]), ArgumentError, 'patchify', `${patch}`);
 });
 
 test('argmax is the first of the largest, of any dtype, and NaN counts as largest', async () => {

@@ -14,7 +14,13 @@ test('a placed tensor is a copy, and placing it again is none', () => {
   assert.equal([there.tolist(), there.dims, there.dtype], [[1, 2], [2], 'float32']);
   assert.is(placed(engine, there), there);
   engine.write(addressOf(there), Float32Array.of(9));
-  assert.equal([there.tolist(), ONE_TWO.tolist()], [[9, 2], [1, 2]]);
+  assert.equal(
+    [there.tolist(), ONE_TWO.tolist()],
+    [
+      [9, 2],
+      [1, 2],
+    ],
+  );
 });
 
 test('a tensor of another engine is refused with what to do', async () => {
@@ -52,7 +58,10 @@ test('fetch and copyTo move the elements of views', () => {
   copyTo(y.at(1), x.at(0));
   const target = owned([2, 2]);
   fetch(y.at(0), target.at(1));
-  assert.equal(target.tolist(), [[0, 0], [3, 4]]);
+  assert.equal(target.tolist(), [
+    [0, 0],
+    [3, 4],
+  ]);
 });
 
 test('dimensions are compared with -1 standing for any, and shown both', async () => {

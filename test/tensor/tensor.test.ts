@@ -50,7 +50,8 @@ test('data that does not fit the dtype or the dims is refused with what was expe
     await refuses(() => make('float32', [1], dims), ShapeError, 'dims: expected an array of integers');
   }
   await refuses(() => make('float32', [1n], [1]), ArgumentError, 'expected numbers for dtype float32, found bigint');
-  for (const data of [undefined, null, 3, 'abc', {}]) await refuses(() => make('float32', data, [1]), DTypeError, 'data: expected Float32Array');
+  for (const data of [undefined, null, 3, 'abc', {}])
+    await refuses(() => make('float32', data, [1]), DTypeError, 'data: expected Float32Array');
   for (const value of [1.5, Number.NaN, 'x', undefined]) await refuses(() => make('int64', [value], [1]), ArgumentError, 'data', 'int64');
   for (const value of ['1', undefined, {}]) await refuses(() => make('float32', [value], [1]), ArgumentError, 'data', 'float32');
 });
@@ -78,7 +79,10 @@ test('clone shares nothing', () => {
 test('reshape fills in one dimension', () => {
   const tensor = count(2, 6);
   assert.equal(tensor.reshape(-1, 4).dims, [3, 4]);
-  assert.equal(tensor.reshape(12).tolist(), Array.from({ length: 12 }, (_, i) => i));
+  assert.equal(
+    tensor.reshape(12).tolist(),
+    Array.from({ length: 12 }, (_, i) => i),
+  );
   assert.equal(tensor.reshape(2, 1, 2, 3).dims, [2, 1, 2, 3]);
   assert.equal(count(1).reshape().dims, []);
   assert.equal(count(0, 3).reshape(3, -1).dims, [3, 0]);
@@ -93,12 +97,15 @@ test('reshape to another number of elements is refused', async () => {
 
 test('at takes an element of the first dimension, from the end too', async () => {
   const tensor = count(3, 2);
-  assert.equal([tensor.at(0), tensor.at(2), tensor.at(-1), tensor.at(-3)].map((t) => [t.dims, t.tolist()]), [
-    [[2], [0, 1]],
-    [[2], [4, 5]],
-    [[2], [4, 5]],
-    [[2], [0, 1]],
-  ]);
+  assert.equal(
+    [tensor.at(0), tensor.at(2), tensor.at(-1), tensor.at(-3)].map((t) => [t.dims, t.tolist()]),
+    [
+      [[2], [0, 1]],
+      [[2], [4, 5]],
+      [[2], [4, 5]],
+      [[2], [0, 1]],
+    ],
+  );
   assert.is(tensor.at(1).at(1).item(), 3);
   for (const index of [3, -4, 0.5, Number.NaN]) await refuses(() => tensor.at(index), ShapeError, '[3,2]');
   await refuses(() => count().at(0), ShapeError);
@@ -107,7 +114,17 @@ test('at takes an element of the first dimension, from the end too', async () =>
 
 test('slice takes elements of the first dimension', async () => {
   const tensor = count(3, 2);
-  assert.equal([tensor.slice(1).tolist(), tensor.slice(0, 1).tolist(), tensor.slice(3).dims], [[[2, 3], [4, 5]], [[0, 1]], [0, 2]]);
+  assert.equal(
+    [tensor.slice(1).tolist(), tensor.slice(0, 1).tolist(), tensor.slice(3).dims],
+    [
+      [
+        [2, 3],
+        [4, 5],
+      ],
+      [[0, 1]],
+      [0, 2],
+    ],
+  );
   for (const [begin, end] of [
     [-1, 2],
     [0, 4],
@@ -201,8 +218,7 @@ test('integers convert to integers without a detour', () => {
 });
 
 test('NaN and infinities stay what they are between floats and are no error as integers', () => {
-  const { NaN, POSITIVE_INFINITY: infinity } = Number;
-  const special = new Tensor('float32', [NaN, infinity, -infinity, -0], [4]);
+  const special = new Tensor('float32', [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0], [4]);
   for (const dtype of ['float16', 'bfloat16'] as const) assertSameBits(special.to(dtype).to('float32').data, special.data, dtype);
   for (const dtype of ['int64', 'int32', 'int8', 'uint8'] as const) assert.is(special.to(dtype).size, 4, dtype);
   assert.equal([...special.to('bool').data], [1, 1, 1, 0]);

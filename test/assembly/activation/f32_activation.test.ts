@@ -74,12 +74,19 @@ for (const name of NAMES) {
       for (let i = 0; i < count; i++) {
         const x = randomFloats(count, i).with(i, Number.NaN);
         const y = activate(bench, name, x);
-        assertSame(y.map(Number.isNaN as unknown as (x: number) => number), x.map((_, j) => Number(i === j)), `NaN at ${i} of ${count}`);
+        assertSame(
+          y.map(Number.isNaN as unknown as (x: number) => number),
+          x.map((_, j) => Number(i === j)),
+          `NaN at ${i} of ${count}`,
+        );
       }
     }
     const below = { none: NEGATIVE_INFINITY, relu: 0, selu: Math.fround(-1.7580993408473766) } as Partial<Record<Activation, number>>;
     // x sigmoid(x) and the like are -infinity * 0 there
-    assertSame(activate(bench, name, Float32Array.of(POSITIVE_INFINITY, NEGATIVE_INFINITY)), [POSITIVE_INFINITY, below[name] ?? Number.NaN]);
+    assertSame(activate(bench, name, Float32Array.of(POSITIVE_INFINITY, NEGATIVE_INFINITY)), [
+      POSITIVE_INFINITY,
+      below[name] ?? Number.NaN,
+    ]);
   });
 }
 
@@ -101,7 +108,11 @@ testKernels('an activation is x, 0 or its limit far from 0, whatever the magnitu
     for (const name of NAMES) {
       const [above, below] = activate(bench, name, Float32Array.of(x, -x)) as unknown as [number, number];
       assertWithin([above], [name === 'selu' ? Math.fround(x * 1.0507009873554805) : x], x * UNIT * 2, `${name} of ${x}`);
-      assert.is(Math.abs(below), name === 'none' ? Math.fround(x) : name === 'selu' ? Math.fround(1.7580993408473766) : 0, `${name} of ${-x}`);
+      assert.is(
+        Math.abs(below),
+        name === 'none' ? Math.fround(x) : name === 'selu' ? Math.fround(1.7580993408473766) : 0,
+        `${name} of ${-x}`,
+      );
     }
   }
 });

@@ -128,7 +128,10 @@ testKernels('f32_attention hides no NaN and no infinity in queries, keys or valu
     fc.property(shapes, fc.constantFrom('q', 'k', 'v'), fc.nat(), (shape, where, seed) => {
       const whole = head({ ...shape, scale: 0.125, weight: 1 }, seed, randomIntegers); // no score is so low that e^x is 0
       const stride = where === 'q' ? whole.width + whole.gap : whole.width;
-      const h = { ...whole, [where]: randomIntegers(whole[where].length, seed + 9, specials).map((x, i) => (i % stride < whole.width ? x : 0)) };
+      const h = {
+        ...whole,
+        [where]: randomIntegers(whole[where].length, seed + 9, specials).map((x, i) => (i % stride < whole.width ? x : 0)),
+      };
       const expected = expectedOf(h);
       const found = attend(bench, h);
       // 1e-5: values are at most 2

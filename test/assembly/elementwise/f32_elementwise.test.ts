@@ -12,29 +12,34 @@ for (const [kernel, combine] of [
   ['f32_add', (a: number, b: number) => a + b],
   ['f32_mul', (a: number, b: number) => a * b],
 ] as const) {
-  testKernels(`${kernel} is exactly rounded for every pair of numbers, with rows of y apart or repeated, in place of x or y too`, (bench) => {
-    fc.assert(
-      fc.property(shape, fc.boolean(), fc.boolean(), ({ rows, columns, gap, shift, seed }, repeated, any) => {
-        const make = any ? randomBits : randomFloats;
-        const ldy = repeated ? 0 : columns + gap;
-        const x = make(rows * columns, seed);
-        const y = make(repeated ? columns : rows * ldy, seed + 1);
-        const expected = x.map((value, i) => Math.fround(combine(value, y[Math.floor(i / (columns || 1)) * ldy + (i % columns)] as number)));
-        const run = (place: 'new' | 'x' | 'y'): Float32Array =>
-          bench.try(() => {
-            const xs = place === 'x' ? bench.output(x, { shift }) : bench.input(x, { shift });
-            const ys = place === 'y' ? bench.output(y, { shift }) : bench.input(y, { shift });
-            const z = { new: () => bench.room(x.length, { shift }), x: () => xs, y: () => ys }[place]();
-            bench.engine.call(kernel, rows, columns, xs, ys, ldy, z);
-            return bench.read(z, x.length);
-          });
-        assertSame(run('new'), expected, 'z');
-        assertSame(run('x'), expected, 'z in the place of x');
-        if (!repeated && gap === 0) assertSame(run('y'), expected, 'z in the place of y');
-      }),
-      { seed: 1, numRuns: 300 },
-    );
-  });
+  testKernels(
+    `${kernel} is exactly rounded for every pair of numbers, with rows of y apart or repeated, in place of x or y too`,
+    (bench) => {
+      fc.assert(
+        fc.property(shape, fc.boolean(), fc.boolean(), ({ rows, columns, gap, shift, seed }, repeated, any) => {
+          const make = any ? randomBits : randomFloats;
+          const ldy = repeated ? 0 : columns + gap;
+          const x = make(rows * columns, seed);
+          const y = make(repeated ? columns : rows * ldy, seed + 1);
+          const expected = x.map((value, i) =>
+            Math.fround(combine(value, y[Math.floor(i / (columns || 1)) * ldy + (i % columns)] as number)),
+          );
+          const run = (place: 'new' | 'x' | 'y'): Float32Array =>
+            bench.try(() => {
+              const xs = place === 'x' ? bench.output(x, { shift }) : bench.input(x, { shift });
+              const ys = place === 'y' ? bench.output(y, { shift }) : bench.input(y, { shift });
+              const z = { new: () => bench.room(x.length, { shift }), x: () => xs, y: () => ys }[place]();
+              bench.engine.call(kernel, rows, columns, xs, ys, ldy, z);
+              return bench.read(z, x.length);
+            });
+          assertSame(run('new'), expected, 'z');
+          assertSame(run('x'), expected, 'z in the place of x');
+          if (!repeated && gap === 0) assertSame(run('y'), expected, 'z in the place of y');
+        }),
+        { seed: 1, numRuns: 300 },
+      );
+    },
+  );
 }
 
 testKernels('f32_mean is the mean of the rows, summed in float64, and no NaN or infinity is lost', (bench) => {

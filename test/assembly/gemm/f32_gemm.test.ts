@@ -31,7 +31,11 @@ function products(make: (count: number, seed: number) => Float32Array): fc.Arbit
     .map(({ seed, ...shape }) => product(shape, seed, make));
 }
 
-function product(shape: Omit<Product, 'a' | 'weight' | 'bias'>, seed: number, make: (count: number, seed: number) => Float32Array): Product {
+function product(
+  shape: Omit<Product, 'a' | 'weight' | 'bias'>,
+  seed: number,
+  make: (count: number, seed: number) => Float32Array,
+): Product {
   const { m, n, k, gapA } = shape;
   const lda = k + gapA;
   const a = make(m * lda, seed).map((value, i) => (i % lda < k ? value : Number.NaN));
@@ -128,7 +132,11 @@ testKernels('f32_gemm gives a panel of columns the same bits on its own', (bench
     const n = Math.min(8, p.n - from);
     const part = gemm(bench, { ...p, n, weight: p.weight.slice(from * p.k, (from + n) * p.k), bias: p.bias.slice(from, from + n) });
     for (let row = 0; row < p.m; row++) {
-      assertSameBits(part.subarray(row * n, row * n + n), all.subarray(row * p.n + from, row * p.n + from + n), `row ${row}, column ${from}`);
+      assertSameBits(
+        part.subarray(row * n, row * n + n),
+        all.subarray(row * p.n + from, row * p.n + from + n),
+        `row ${row}, column ${from}`,
+      );
     }
   }
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
-import { randomBits, randomFloats } from '../../reference/random.ts';
 import { assertSameBits } from '../../reference/compare.ts';
+import { randomBits, randomFloats } from '../../reference/random.ts';
 import { type Bench, SHIFTS, testKernels } from '../helpers.ts';
 
 const size = fc.integer({ min: 0, max: 35 });

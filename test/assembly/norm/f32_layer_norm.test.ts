@@ -18,7 +18,16 @@ function layerNorm(bench: Bench, { rows, x, weight, bias, epsilon }: Rows, { shi
   return bench.try(() => {
     const y = inPlace ? bench.output(x, { shift }) : bench.room(x.length, { shift });
     const from = inPlace ? y : bench.input(x, { shift });
-    bench.engine.call('f32_layer_norm', rows, weight.length, from, bench.input(weight, { shift }), bench.input(bias, { shift }), epsilon, y);
+    bench.engine.call(
+      'f32_layer_norm',
+      rows,
+      weight.length,
+      from,
+      bench.input(weight, { shift }),
+      bench.input(bias, { shift }),
+      epsilon,
+      y,
+    );
     return bench.read(y, x.length);
   });
 }
@@ -48,7 +57,10 @@ function boundOf({ x, weight, bias, epsilon }: Rows, expected: Float64Array): (i
     const z = Math.abs((expected[i] as number) - (bias[i % columns] as number)) + w;
     // the mean is off by depth UNIT size; it moves x - mean and, in the second order, the deviation
     const shifted = (depth * UNIT * size) / deviation;
-    return 1.01 * (w * (shifted + UNIT * Math.abs(row[i % columns] as number / deviation)) + z * (depth * UNIT + shifted ** 2) + UNIT * (b + z));
+    return (
+      1.01 *
+      (w * (shifted + UNIT * Math.abs((row[i % columns] as number) / deviation)) + z * (depth * UNIT + shifted ** 2) + UNIT * (b + z))
+    );
   };
 }
 

@@ -63,12 +63,16 @@ testKernels('f32_softmax gives NaN for rows with NaN, with infinity, or of nothi
         assert.ok(y.every(Number.isNaN), `${special} at ${i} of ${columns}: found ${y}`);
       }
     }
-    assert.ok(softmax(bench, 1, columns, new Float32Array(columns).fill(Number.NEGATIVE_INFINITY)).every(Number.isNaN), `all of ${columns}`);
+    assert.ok(
+      softmax(bench, 1, columns, new Float32Array(columns).fill(Number.NEGATIVE_INFINITY)).every(Number.isNaN),
+      `all of ${columns}`,
+    );
   }
 });
 
 testKernels('f32_softmax neither overflows nor loses equal numbers, however large', (bench) => {
-  for (const x of [0, 1e-45, -3e38, 3e38]) assertSame(softmax(bench, 1, 8, new Float32Array(8).fill(x)), new Float32Array(8).fill(1 / 8), `${x}`);
+  for (const x of [0, 1e-45, -3e38, 3e38])
+    assertSame(softmax(bench, 1, 8, new Float32Array(8).fill(x)), new Float32Array(8).fill(1 / 8), `${x}`);
   assertSame(softmax(bench, 1, 3, Float32Array.of(-3e38, 3e38, 0)), [0, 1, 0], 'far apart');
 });
 
@@ -79,7 +83,15 @@ testKernels('e^z is within 2e-7 and 1.2e-7 |z| of its value', (bench) => {
   const x = Float32Array.from({ length: steps }, (_, i) => (i % 4 === 0 ? 0 : from + ((to - from) * i) / steps));
   for (const [what, y] of [
     ['four lanes', softmax(bench, steps / 4, 4, x)],
-    ['the tail', softmax(bench, steps / 2, 2, x.map((value, i) => (i % 2 === 0 ? 0 : value)))],
+    [
+      'the tail',
+      softmax(
+        bench,
+        steps / 2,
+        2,
+        x.map((value, i) => (i % 2 === 0 ? 0 : value)),
+      ),
+    ],
   ] as const) {
     let worst = 0;
     for (let i = 1; i < steps; i += 2) {
@@ -90,7 +102,11 @@ testKernels('e^z is within 2e-7 and 1.2e-7 |z| of its value', (bench) => {
     assert.ok(worst <= 1, `${what}: ${worst} of the bound`);
     assert.ok(worst > 0.1, `${what}: no error at all is no measurement: ${worst} of the bound`);
   }
-  assertSame(softmax(bench, 1, 4, Float32Array.of(0, -88, -1e4, Number.NEGATIVE_INFINITY)), [1, 0, 0, 0], 'below all float32 but denormal ones');
+  assertSame(
+    softmax(bench, 1, 4, Float32Array.of(0, -88, -1e4, Number.NEGATIVE_INFINITY)),
+    [1, 0, 0, 0],
+    'below all float32 but denormal ones',
+  );
   assertWithin(softmax(bench, 1, 4, Float32Array.of(0, -SMALLEST, SMALLEST, -0)), [0.25, 0.25, 0.25, 0.25], 0, 'denormal numbers');
 });
 

@@ -40,7 +40,12 @@ function tableOf(all: readonly Entry[], pairs: number): Uint8Array {
 
 const clip8 = (total: number): number => Math.min(255, Math.max(0, Math.floor((total + 2 ** 21) / 2 ** 22)));
 
-const sizes = fc.record({ rows: fc.integer({ min: 1, max: 12 }), width: fc.integer({ min: 1, max: 12 }), to: fc.nat({ max: 12 }), seed: fc.nat() });
+const sizes = fc.record({
+  rows: fc.integer({ min: 1, max: 12 }),
+  width: fc.integer({ min: 1, max: 12 }),
+  to: fc.nat({ max: 12 }),
+  seed: fc.nat(),
+});
 
 testKernels('u8_resample_horizontal sums integers as Pillow does and writes at most 3 bytes behind its result', (bench) => {
   fc.assert(
@@ -52,7 +57,9 @@ testKernels('u8_resample_horizontal sums integers as Pillow does and writes at m
       const expected = Uint8Array.from({ length: rows * to * channels }, (_, e) => {
         const [row, column, channel] = [Math.floor(e / (to * channels)), Math.floor(e / channels) % to, e % channels];
         const { first, weights } = all[column] as Entry;
-        return clip8(sum(weights.length, (t) => (weights[t] as number) * (input[(row * width + first + t) * channels + channel] as number)));
+        return clip8(
+          sum(weights.length, (t) => (weights[t] as number) * (input[(row * width + first + t) * channels + channel] as number)),
+        );
       });
       const found = bench.try(() => {
         const output = bench.output(new Uint8Array(expected.length + 3));
@@ -66,32 +73,35 @@ testKernels('u8_resample_horizontal sums integers as Pillow does and writes at m
   );
 });
 
-testKernels('u8_resample_vertical sums integers as Pillow does, from any first row, and writes at most 15 bytes behind its result', (bench) => {
-  fc.assert(
-    fc.property(sizes, fc.nat({ max: 40 }), fc.nat({ max: 9 }), ({ rows, to, seed }, rowBytes, firstRow) => {
-      const next = uniform(seed);
-      const input = Uint8Array.from({ length: rows * rowBytes }, () => next() * 256);
-      const all = entries(to, rows, next);
-      const pairs = Math.max(1, ...all.map(({ weights }) => Math.ceil(weights.length / 2)));
-      const expected = Uint8Array.from({ length: to * rowBytes }, (_, e) => {
-        const { first, weights } = all[Math.floor(e / rowBytes)] as Entry;
-        return clip8(sum(weights.length, (t) => (weights[t] as number) * (input[(first + t) * rowBytes + (e % rowBytes)] as number)));
-      });
-      const found = bench.try(() => {
-        const output = bench.output(new Uint8Array(expected.length + 15));
-        const table = bench.input(
-          tableOf(
-            all.map(({ first, weights }) => ({ first: first + firstRow, weights })),
-            pairs,
-          ),
-        );
-        bench.engine.call('u8_resample_vertical', to, rowBytes, pairs, firstRow, bench.input(input), table, output);
-        return bench.engine.view(output, expected.length).slice();
-      });
-      assertSameBits(found, expected, 'output');
-    }),
-    { seed: 2, numRuns: 200 },
-  );
-});
+testKernels(
+  'u8_resample_vertical sums integers as Pillow does, from any first row, and writes at most 15 bytes behind its result',
+  (bench) => {
+    fc.assert(
+      fc.property(sizes, fc.nat({ max: 40 }), fc.nat({ max: 9 }), ({ rows, to, seed }, rowBytes, firstRow) => {
+        const next = uniform(seed);
+        const input = Uint8Array.from({ length: rows * rowBytes }, () => next() * 256);
+        const all = entries(to, rows, next);
+        const pairs = Math.max(1, ...all.map(({ weights }) => Math.ceil(weights.length / 2)));
+        const expected = Uint8Array.from({ length: to * rowBytes }, (_, e) => {
+          const { first, weights } = all[Math.floor(e / rowBytes)] as Entry;
+          return clip8(sum(weights.length, (t) => (weights[t] as number) * (input[(first + t) * rowBytes + (e % rowBytes)] as number)));
+        });
+        const found = bench.try(() => {
+          const output = bench.output(new Uint8Array(expected.length + 15));
+          const table = bench.input(
+            tableOf(
+              all.map(({ first, weights }) => ({ first: first + firstRow, weights })),
+              pairs,
+            ),
+          );
+          bench.engine.call('u8_resample_vertical', to, rowBytes, pairs, firstRow, bench.input(input), table, output);
+          return bench.engine.view(output, expected.length).slice();
+        });
+        assertSameBits(found, expected, 'output');
+      }),
+      { seed: 2, numRuns: 200 },
+    );
+  },
+);
 
 test.run();
