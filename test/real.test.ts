@@ -7,13 +7,13 @@ import type { Tensor } from '../src/tensor/index.ts';
 import { readTensors } from './models/helpers.ts';
 import { assertWithinOfLargest } from './reference/compare.ts';
 
-/** A folder with config.json and model.safetensors of a full-size model, preprocessor_config.json, and PyTorch's outputs in io.safetensors. */
+/** A folder with config.json, model.safetensors and preprocessor_config.json of a full-size model, and PyTorch's outputs in io.safetensors. */
 const FOLDER = process.env.DINOV2_REAL;
 
 /** Relative to the largest value of the reference. */
 const TOLERANCE = 2e-4;
 
-/** The entries of io.safetensors: a photograph, how it is processed where that is not as the folder says, and which tokens the reference has kept. */
+/** Entries of io.safetensors: a photograph, how it is processed if not as the folder says, and which tokens the reference has kept. */
 const ENTRIES: readonly { name: string; photo: string; options?: object; everyToken?: number }[] = [
   { name: 'astronaut', photo: 'astronaut.png' },
   { name: 'chelsea', photo: 'chelsea.png' },

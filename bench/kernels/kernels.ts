@@ -1,5 +1,9 @@
+import { Conv2d } from '../../src/nn/conv2d.ts';
+import { Parameters } from '../../src/nn/parameters.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, PANEL, STRIP_ROWS } from '../../src/runtime/kernels.ts';
+import { resample } from '../../src/tensor/resample.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
 import { type Candidate, interleave } from '../measure.ts';
 import { LIMIT_FLOP, limit } from './limit.ts';
 
@@ -20,7 +24,7 @@ interface Case extends Candidate {
   readonly unit: KernelResult['unit'];
 }
 
-/** The kernels on the shapes of ViT-S/14 and ViT-B/14 at 224 (257 tokens) and 518 (1370 tokens), in turn with the limit of the machine. */
+/** The kernels on the shapes of ViT-S/14 and ViT-B/14 at 224 (257 tokens) and 518 (1370 tokens) and of depth heads, in turn with the limit of the machine. */
 export async function kernels(engine: Engine, rounds: number): Promise<KernelResult[]> {
   const cases = casesOf(engine);
   const timings = await interleave([await limit(engine.build), ...cases], rounds);
@@ -65,6 +69,21 @@ function casesOf(engine: Engine): Case[] {
       unit: 'GFLOP/s',
     };
   };
+  const image = (...dims: number[]): Tensor<'float32'> => new Tensor('float32', { engine, address: x }, dims);
+  const convolution = (what: string, size: number, inputs: number, outputs: number): Case => {
+    const parameters = new Parameters(engine);
+    const layer = new Conv2d(parameters, inputs, outputs, { kernel: 3, padding: 1 });
+    for (const { dims, allocate, load } of parameters.all) {
+      allocate();
+      load(image(...dims));
+    }
+    return {
+      name: `convolution 3 x 3, ${size} x ${size} x ${inputs} to ${outputs} (${what})`,
+      run: () => engine.scope(() => layer.forward(image(size, size, inputs))),
+      work: 2 * size * size * 9 * inputs * outputs,
+      unit: 'GFLOP/s',
+    };
+  };
   const numbers = (name: string, count: number, run: () => void): Case => ({ name, run, work: count, unit: 'G numbers/s' });
 
   return [
@@ -77,6 +96,12 @@ function casesOf(engine: Engine): Case[] {
     gemm('S at 518, query', 1370, 384, 384),
     attention(257),
     attention(1370),
+    convolution('DPT, fusion', 46, 256, 256),
+    convolution('Depth Anything S, fusion', 148, 64, 64),
+    convolution('Depth Anything S, last', 296, 32, 32),
+    numbers('resample 74 x 74 x 128 to 148 x 148, bilinear', 148 * 148 * 128, () =>
+      engine.scope(() => resample(image(74, 74, 128), { height: 148, width: 148, filter: 'bilinear', alignCorners: true })),
+    ),
     numbers('f32_activation gelu', 257 * 1536, () => engine.call('f32_activation', 257 * 1536, ACTIVATIONS.gelu, x, y)),
     numbers('f32_softmax 1542 x 257', 1542 * 257, () => engine.call('f32_softmax', 1542, 257, x, y)),
     numbers('f32_layer_norm 257 x 384', 257 * 384, () => engine.call('f32_layer_norm', 257, 384, x, vector, vector, 1e-6, y)),

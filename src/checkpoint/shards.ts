@@ -35,7 +35,8 @@ export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
 export async function findCheckpoint(files: Source): Promise<string | undefined> {
   for (const file of HUB_FILES) if (await files.has(file)) return file;
   const others = (await files.list()).filter((file) => ENDINGS.test(file));
-  if (others.length > 1) throw new CheckpointError(`${files.name}: expected one checkpoint, found ${others.join(', ')}: give the path of one`);
+  if (others.length > 1)
+    throw new CheckpointError(`${files.name}: expected one checkpoint, found ${others.join(', ')}: give the path of one`);
   return others[0];
 }
 

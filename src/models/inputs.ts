@@ -48,6 +48,8 @@ export interface Request {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Inputs that some models take; what else stands beside pixel_values is for others. */
+const INPUTS = ['head_mask', 'bool_masked_pos', 'labels'];
 const COMMON = ['output_attentions', 'output_hidden_states', 'return_dict', 'signal'];
 
 /**
@@ -66,6 +68,8 @@ export function resolveRequest(
   }
   checkOptions('model', options, [...COMMON, ...accepts]);
   const given = { ...named, ...options } as Record<string, unknown>;
+  const refused = INPUTS.find((key) => given[key] != null && !accepts.includes(key));
+  if (refused) throw new ArgumentError(`${refused}: expected none, found ${describe(given[refused])}: this model, or this trace of it, takes no ${refused}`);
   const flag = (key: 'output_attentions' | 'output_hidden_states' | 'return_dict'): boolean => {
     const value = given[key] ?? config[key];
     if (typeof value !== 'boolean') throw new ArgumentError(`${key}: expected true or false, found ${describe(value)}`);

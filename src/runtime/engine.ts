@@ -125,26 +125,40 @@ export class Engine {
     else step();
   }
 
-  /** Runs `body` without executing its kernels: they are written down, with the memory they need set aside, to be replayed at will. */
+  /**
+   * Runs `body` without executing its kernels: they are written down, with the memory they need set aside, to be replayed at will.
+   * Runs it twice, first to learn how much memory that is.
+   */
   async record<T>(body: () => Promise<T>): Promise<Recording<T>> {
     this.#live();
     if (this.#steps) throw new ArgumentError('engine: a recording cannot be made inside another');
-    const steps: Step[] = [];
-    const memory = this.#memory;
-    const start = memory.enter();
-    this.#steps = steps;
+    const { bytes } = await this.#writeDown(body);
+    const block = this.#memory.allocate(bytes);
     try {
-      const result = await body();
-      return this.#recording(result, steps, start, memory.keep());
+      const { result, steps } = await this.#writeDown(body, block);
+      return this.#recording(result, steps, block, bytes);
     } catch (error) {
-      memory.leave(start);
+      this.#memory.free(block, bytes);
       throw error;
-    } finally {
-      this.#steps = undefined;
     }
   }
 
-  #recording<T>(result: T, steps: readonly Step[], start: Address, end: Address): Recording<T> {
+  /** Runs `body` in a scope, in a block if one is given, and gives what it would have done and the memory that takes. */
+  async #writeDown<T>(body: () => Promise<T>, block?: Address): Promise<{ result: T; steps: readonly Step[]; bytes: number }> {
+    const memory = this.#memory;
+    const steps: Step[] = [];
+    const mark = memory.enter(block);
+    this.#steps = steps;
+    try {
+      const result = await body();
+      return { result, steps, bytes: memory.highest - (block ?? mark) };
+    } finally {
+      this.#steps = undefined;
+      memory.leave(mark);
+    }
+  }
+
+  #recording<T>(result: T, steps: readonly Step[], block: Address, bytes: number): Recording<T> {
     let disposed = false;
     const check = (): void => {
       this.#live();
@@ -160,7 +174,7 @@ export class Engine {
         for (const step of steps) step();
       },
       dispose: () => {
-        if (!disposed) this.#memory.free(start, end - start);
+        if (!disposed) this.#memory.free(block, bytes);
         disposed = true;
       },
     };

@@ -43,6 +43,23 @@ export interface Kernels {
     x: Address,
     y: Address,
   ): void;
+  f32_im2col(
+    height: number,
+    width: number,
+    channels: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    stride: number,
+    padding: number,
+    outWidth: number,
+    first: number,
+    count: number,
+    least: number,
+    x: Address,
+    y: Address,
+  ): void;
+  f32_swap_axes(outer: number, rows: number, columns: number, run: number, x: Address, y: Address): void;
+  f32_copy_rows(rows: number, columns: number, x: Address, ldx: number, y: Address, ldy: number): void;
   f16_to_f32(count: number, source: Address, target: Address): void;
   bf16_to_f32(count: number, source: Address, target: Address): void;
   f32_to_f16(count: number, source: Address, target: Address): void;

@@ -75,25 +75,25 @@ export class Memory {
     this.#trim();
   }
 
-  /** Begins a scope; to be ended by {@link leave} or {@link keep}. Scopes nest. */
-  enter(): Address {
+  /** Begins a scope, in free memory or in a block that was allocated for it; to be ended by {@link leave} with what this returns. Scopes nest. */
+  enter(block: Address = this.#top): Address {
+    const mark = this.#top;
     this.#depth += 1;
-    if (this.#depth === 1) this.#highest = this.#top;
-    return this.#top;
+    this.#top = block;
+    if (this.#depth === 1) this.#highest = block;
+    return mark;
   }
 
-  /** Ends the scope that began at `mark`: what was allocated in it is released. */
+  /** Ends a scope: what was allocated in it is released. */
   leave(mark: Address): void {
     this.#depth -= 1;
     this.#top = mark;
     this.#trim();
   }
 
-  /** Ends the outermost scope and keeps, as a block to be freed, everything that was ever allocated in it. Returns its end. */
-  keep(): Address {
-    this.#depth -= 1;
-    this.#top = this.#highest;
-    return this.#top;
+  /** The end of the highest place that was taken since the outermost scope began. */
+  get highest(): Address {
+    return this.#highest;
   }
 
   dispose(): void {

@@ -1,4 +1,5 @@
 export type { Activation } from '../runtime/kernels.ts';
+export { type ConvolutionOptions, concatChannels, conv2d, convTranspose2d } from './conv.ts';
 export type { DataOf, DType } from './dtype.ts';
 export { linear } from './linear.ts';
 export {

@@ -109,7 +109,7 @@ export class Tensor<T extends DType = DType> {
     return this.#over([end - begin, ...rest], begin * sizeOf(rest));
   }
 
-  /** The elements as another dtype: to floats rounded to nearest even, from floats to integers truncated, between integers modulo what the narrower one can hold. */
+  /** As another dtype: to floats rounded to nearest even, from floats to integers truncated, between integers modulo the narrower range. */
   to<U extends DType>(dtype: U): Tensor<U> {
     checkDType(dtype);
     if ((dtype as DType) === this.dtype) return this as unknown as Tensor<U>;

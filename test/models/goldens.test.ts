@@ -8,7 +8,7 @@ import { goldenPath } from '../checkpoint/helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
 import { flatten, type GoldenCall, goldenCalls } from './helpers.ts';
 
-/** Promised in README: the goldens are of order one. */
+/** Absolute; the goldens are of order one. */
 const TOLERANCE = 1e-4;
 const LATEST = 'latest_';
 
@@ -31,7 +31,7 @@ function compare(found: ReadonlyMap<string, Tensor>, outputs: GoldenCall['output
   assert.equal([...found.keys()].sort(), [...outputs.keys()].sort());
   for (const [key, expected] of outputs) {
     const output = found.get(key) as Tensor<'float32'>;
-    if (key !== 'loss') assert.equal(output.dims, expected.dims, key);
+    if (key !== 'loss') assert.equal(output.dims, expected.dims, key); // a scalar, which the goldens keep as [1]
     assertWithin(output.data, expected.data, TOLERANCE, key);
   }
 }

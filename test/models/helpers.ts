@@ -3,11 +3,10 @@ import { host } from '#host';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import type { FileSystem } from '../../src/hosts/host.ts';
 import type { Dinov2ConfigFields } from '../../src/models/config.ts';
-import type { Engine } from '../../src/runtime/engine.ts';
-import { Tensor } from '../../src/tensor/index.ts';
+import type { Tensor } from '../../src/tensor/index.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { goldenPath } from '../checkpoint/helpers.ts';
-import { randomFloats } from '../reference/random.ts';
+import { randomTensor } from '../tensor/helpers.ts';
 
 /** One call of a reference model: what it was given and what it gave, by name; lists as "attentions.0", "attentions.1", ... */
 export interface GoldenCall {
@@ -68,19 +67,5 @@ export const TINY = {
 
 /** pixel_values for a {@link TINY} model. */
 export function pixels(batch: number, height = 20, width = height, seed = 1): Float32 {
-  const dims = [batch, TINY.num_channels, height, width];
-  return new Tensor(
-    'float32',
-    randomFloats(
-      dims.reduce((n, d) => n * d, 1),
-      seed,
-      2,
-    ),
-    dims,
-  );
-}
-
-/** Bytes that a model's engine has taken from the host. */
-export function reservedBy(model: object): number {
-  return (model as { engine: Engine }).engine.reserved;
+  return randomTensor([batch, TINY.num_channels, height, width], seed, 2);
 }

@@ -4,12 +4,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, DisposedError, DTypeError, MemoryError, NotFoundError, ShapeError } from '../../src/errors.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from '../../src/models/dinov2.ts';
-import type { Traced, TraceShape } from '../../src/models/pretrained.ts';
-import type { DType, Tensor } from '../../src/tensor/index.ts';
+import type { ModelInputs, Traced, TraceShape } from '../../src/models/pretrained.ts';
+import { type DType, Tensor } from '../../src/tensor/index.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { refuses, withFolder } from '../checkpoint/helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
-import { flatten, pixels, reservedBy, TINY } from './helpers.ts';
+import { flatten, pixels, TINY } from './helpers.ts';
 
 const EVERYTHING = { output_hidden_states: true, output_attentions: true };
 
@@ -108,7 +108,7 @@ test('memory does not grow from the second run of a shape on, nor when shapes ta
   const shapes = [pixels(1), pixels(4, 28, 40), pixels(2, 60)];
   const round = async (): Promise<number> => {
     for (const x of shapes) await model(x, EVERYTHING);
-    return reservedBy(model);
+    return model.memory;
   };
   const after = await round();
   for (let i = 0; i < 9; i++) assert.is(await round(), after, `round ${i + 2}`);
@@ -118,15 +118,40 @@ test('calls of a trace take no memory, and disposing of it gives its memory back
   const model = new Dinov2Model(TINY);
   const cycle = async (): Promise<number> => {
     const traced = await model.trace({ batch: 2, height: 60, width: 60 });
-    const before = reservedBy(model);
+    const before = model.memory;
     for (let i = 0; i < 3; i++) await traced(pixels(2, 60));
-    assert.is(reservedBy(model), before);
+    assert.is(model.memory, before);
     traced.dispose();
     traced.dispose();
     return before;
   };
   const after = await cycle();
   for (let i = 0; i < 5; i++) assert.is(await cycle(), after);
+});
+
+test('a new trace takes the memory of one disposed of, also where others stand behind it', async () => {
+  const model = new Dinov2Model(TINY, { seed: 1 });
+  const expected = await model(pixels(4));
+  let last = await model.trace({ batch: 4, height: 20, width: 20 });
+  let settled = 0;
+  for (let round = 0; round < 12; round++) {
+    const next = await model.trace({ batch: 4, height: 20, width: 20 });
+    last.dispose();
+    last = next;
+    if (round === 3) settled = model.memory;
+  }
+  assert.is(model.memory, settled);
+  assertSameOutput(await last(pixels(4)), expected, 'the last trace');
+  model.dispose();
+});
+
+test('inputs that a trace cannot take are refused, not passed over', async () => {
+  const model = new Dinov2Model(TINY, { seed: 1 });
+  const traced = await model.trace({ height: 20, width: 20 });
+  const head_mask = new Tensor('float32', [1, 0, 1], [3]);
+  await refuses(() => traced({ pixel_values: pixels(1), head_mask } as ModelInputs), ArgumentError, 'head_mask', 'trace');
+  await refuses(() => model({ pixel_values: pixels(1), labels: [1] } as ModelInputs), ArgumentError, 'labels');
+  model.dispose();
 });
 
 test('a disposed trace is refused, those made after it work', async () => {
@@ -155,7 +180,7 @@ test('a disposed model is refused, its traces too, and takes no memory again', a
   }
   await withFolder((folder) => refuses(() => model.save_pretrained(join(folder, 'new')), DisposedError));
   traced.dispose();
-  assert.is(reservedBy(model), 0);
+  assert.is(model.memory, 0);
   assert.ok(last_hidden_state.data.every(Number.isFinite), 'results stay');
 });
 
@@ -197,7 +222,7 @@ test('calls at the same time do not disturb one another, failed and aborted ones
 test('an aborted signal stops a run with its reason, and the next run is as if it had not been', async () => {
   const model = new Dinov2Model(TINY);
   const before = await model(pixels(2));
-  const reserved = reservedBy(model);
+  const reserved = model.memory;
   const reason = new RangeError('enough');
   await refuses(() => model(pixels(2), { signal: AbortSignal.abort(reason) }), RangeError, 'enough');
 
@@ -206,7 +231,7 @@ test('an aborted signal stops a run with its reason, and the next run is as if i
   setTimeout(() => controller.abort(reason), 0);
   await refuses(() => running, RangeError, 'enough');
   assertSameOutput(await model(pixels(2)), before);
-  assert.is(reservedBy(model), reserved);
+  assert.is(model.memory, reserved);
   assertSameOutput(await model(pixels(2), { signal: new AbortController().signal }), before, 'with a signal that stays quiet');
 });
 
@@ -281,7 +306,7 @@ test('a model that is larger than the memory limit is refused', async () => {
 test('using a model disposes of it', () => {
   const model = new Dinov2Model(TINY);
   model[Symbol.dispose]();
-  assert.is(reservedBy(model), 0);
+  assert.is(model.memory, 0);
 });
 
 test.run();

@@ -1,12 +1,7 @@
 import { Parameters } from '../../src/nn/parameters.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { type Float32, placed } from '../../src/tensor/place.ts';
-import { sizeOf, Tensor } from '../../src/tensor/tensor.ts';
-import { randomFloats } from '../reference/random.ts';
-
-export function random(dims: readonly number[], seed: number): Float32 {
-  return new Tensor('float32', randomFloats(sizeOf(dims), seed), dims);
-}
+import { randomTensor } from '../tensor/helpers.ts';
 
 export interface Built<T> {
   readonly layer: T;
@@ -21,7 +16,7 @@ export function build<T>(make: (p: Parameters) => T): Built<T> {
   const engine = new Engine();
   const parameters = new Parameters(engine);
   const layer = make(parameters);
-  const weights = new Map(parameters.all.map(({ name, dims }, i) => [name, random(dims, i)]));
+  const weights = new Map(parameters.all.map(({ name, dims }, i) => [name, randomTensor(dims, i)]));
   for (const parameter of parameters.all) {
     parameter.allocate();
     parameter.load(weights.get(parameter.name) as Float32);
@@ -29,6 +24,6 @@ export function build<T>(make: (p: Parameters) => T): Built<T> {
   return {
     layer,
     weight: (name) => weights.get(name) as Float32,
-    place: (dims, seed) => placed(engine, random(dims, seed)),
+    place: (dims, seed) => placed(engine, randomTensor(dims, seed)),
   };
 }

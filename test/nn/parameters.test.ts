@@ -6,7 +6,7 @@ import { Engine } from '../../src/runtime/engine.ts';
 import { placed } from '../../src/tensor/place.ts';
 import { refuses } from '../checkpoint/helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
-import { random } from './helpers.ts';
+import { randomTensor } from '../tensor/helpers.ts';
 
 const declare = (): { engine: Engine; p: Parameters } => {
   const engine = new Engine();
@@ -47,9 +47,9 @@ test('every parameter reads what was loaded, in whichever order, from outside or
     for (const inside of [false, true]) {
       const { engine, p } = declare();
       for (const { allocate } of p.all) allocate();
-      const values = new Map(p.all.map(({ name, dims }, i) => [name, random(dims, i)]));
+      const values = new Map(p.all.map(({ name, dims }, i) => [name, randomTensor(dims, i)]));
       for (const { name, load } of reversed ? p.all.toReversed() : p.all) {
-        const value = values.get(name) as ReturnType<typeof random>;
+        const value = values.get(name) as ReturnType<typeof randomTensor>;
         engine.scope(() => load(inside ? placed(engine, value) : value));
       }
       for (const { name, dims, read } of p.all) {
@@ -65,7 +65,7 @@ test('loading again replaces what was loaded', () => {
   for (const { allocate } of p.all) allocate();
   for (const seed of [1, 2]) {
     for (const { name, dims, load, read } of p.all) {
-      const value = random(dims, seed);
+      const value = randomTensor(dims, seed);
       load(value);
       assertSameBits(read().data, value.data, name);
     }
@@ -75,7 +75,7 @@ test('loading again replaces what was loaded', () => {
 test('a value of other dimensions, or a use before memory is taken, is refused with the name', async () => {
   const { p } = declare();
   for (const { name, dims, load, read } of p.all) {
-    await refuses(() => load(random([7, 7], 1)), ShapeError, `weight "${name}": expected [${dims.join(', ')}], found [7, 7]`);
+    await refuses(() => load(randomTensor([7, 7], 1)), ShapeError, `weight "${name}": expected [${dims.join(', ')}], found [7, 7]`);
     await refuses(read, ArgumentError, 'used before memory was taken for it');
   }
 });

@@ -3,11 +3,11 @@ import * as assert from 'uvu/assert';
 import { interpolatePositions, POS_EMBEDS } from '../../src/nn/positionEmbedding.ts';
 import { assertSame, assertWithin } from '../reference/compare.ts';
 import { type Interpolation, interpolate } from '../reference/interpolate.ts';
-import { random } from './helpers.ts';
+import { randomTensor } from '../tensor/helpers.ts';
 
 const GRID = [5, 4] as const;
 const WIDTH = 3;
-const positions = random([GRID[0] * GRID[1], WIDTH], 1);
+const positions = randomTensor([GRID[0] * GRID[1], WIDTH], 1);
 
 for (const to of [
   [3, 2],

@@ -26,7 +26,7 @@ function magnitudes(values: Float64Array): Float64Array {
 
 const MAGNITUDES = { float16: magnitudes(HALVES.float16), bfloat16: magnitudes(HALVES.bfloat16) } as const;
 
-/** The half nearest to x; of two as near the one whose last bit is 0, infinity counting as the next number behind the largest. Not for NaN. */
+/** The half nearest to x; of two as near the even one, infinity counting as the next number behind the largest. Not for NaN. */
 export function nearestHalf(dtype: keyof typeof HALVES, x: number): number {
   const values = MAGNITUDES[dtype];
   const magnitude = Math.abs(x);

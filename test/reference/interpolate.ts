@@ -7,8 +7,8 @@ export interface Interpolation {
 }
 
 /**
- * `torch.nn.functional.interpolate` in float64, each output pixel a sum over all input pixels: x (rows, columns, channels) -> (height, width, channels).
- * The formulas are those of ATen/native/UpSample.h and UpSampleKernel.cpp.
+ * `torch.nn.functional.interpolate` in float64, each output pixel a sum over all input pixels:
+ * x (rows, columns, channels) -> (height, width, channels). The formulas are those of ATen/native/UpSample.h and UpSampleKernel.cpp.
  */
 export function interpolate(
   x: ArrayLike<number>,

@@ -48,7 +48,7 @@ test('what is written is read, viewed and copied', () => {
   engine.copy(b, a, 8);
   assert.equal(read(engine, b, 2), [1, 2]);
   assert.equal([...engine.view(b + 4, 4)], [...new Uint8Array(floats(2).buffer)]);
-  engine.write(a, new Uint8Array([0, 0, 128, 63]).subarray(0)); // 1 in float32
+  engine.write(a, Uint8Array.of(0, 0, 128, 63)); // 1 in float32
   assert.equal(read(engine, a, 3), [1, 2, 3]);
 });
 

@@ -94,28 +94,31 @@ test('what is freed within a scope is not given out before the scope ends, and t
   assert.is(memory.used, before);
 });
 
-test('a scope that is kept is a block of everything that was ever allocated in it', () => {
+test('what a scope took at most is known until the next begins', () => {
   const memory = new Memory();
   const start = memory.enter();
   const inner = memory.enter();
-  const deep = memory.allocate(1000);
+  memory.allocate(1000);
   memory.leave(inner);
   memory.allocate(10);
-  const end = memory.keep();
-  assert.ok(end >= deep + 1000);
-  assert.ok(memory.allocate(1) >= end);
-  memory.free(start, end - start);
-  assert.is(memory.allocate(500), start);
+  memory.leave(start);
+  assert.is(memory.highest - start, 1024);
+  memory.leave(memory.enter());
+  assert.is(memory.highest, start);
 });
 
-test('the scope before does not count when one is kept', () => {
+test('a scope in a block takes its places there and leaves the rest as it was', () => {
   const memory = new Memory();
-  const large = memory.enter();
-  memory.allocate(1_000_000);
-  memory.leave(large);
-  const small = memory.enter();
-  memory.allocate(64);
-  assert.is(memory.keep() - small, 64);
+  const block = memory.allocate(1024);
+  const above = memory.allocate(64);
+  const { used } = memory;
+  const mark = memory.enter(block);
+  assert.is(memory.allocate(512), block);
+  assert.is(memory.allocate(512), block + 512);
+  memory.leave(mark);
+  assert.is(memory.highest, block + 1024);
+  assert.is(memory.used, used);
+  assert.ok(memory.allocate(64) > above);
 });
 
 test('more than the limit is refused with both sizes and leaves the memory as it was', async () => {

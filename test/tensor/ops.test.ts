@@ -28,11 +28,11 @@ import { refuses } from '../checkpoint/helpers.ts';
 import { assertSame, assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/ops.ts';
 import { randomFloats } from '../reference/random.ts';
+import { randomTensor } from './helpers.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 
 const size = (dims: readonly number[]): number => dims.reduce((n, d) => n * d, 1);
-const random = (dims: readonly number[], seed: number): Tensor<'float32'> => new Tensor('float32', randomFloats(size(dims), seed), dims);
 const tensor = (values: number[], ...dims: number[]): Tensor<'float32'> =>
   new Tensor('float32', values, dims.length ? dims : [values.length]);
 const small = fc.nat({ max: 9 });
@@ -50,8 +50,8 @@ test('matmul multiplies the last two dimensions, for each matrix of a batch', ()
       fc.boolean(),
       fc.nat(),
       (batch, m, k, n, shared, seed) => {
-        const a = random([...batch, m, k], seed);
-        const b = random(shared ? [k, n] : [...batch, k, n], seed + 1);
+        const a = randomTensor([...batch, m, k], seed);
+        const b = randomTensor(shared ? [k, n] : [...batch, k, n], seed + 1);
         const product = matmul(a, b);
         assert.equal(product.dims, [...batch, m, n]);
         const expected = Array.from({ length: size(batch) }, (_, i) => {
@@ -77,16 +77,16 @@ test('matmul is what it is on paper', () => {
 });
 
 test('matmul of matrices that do not fit is refused with what was expected and found', async () => {
-  await refuses(() => matmul(random([2, 3], 1), random([2, 3], 2)), ShapeError, 'matmul: b', 'expected [3, 3], found [2, 3]');
-  await refuses(() => matmul(random([2, 2, 3], 1), random([3, 3, 4], 2)), ShapeError, 'expected [2, 3, 4], found [3, 3, 4]');
-  await refuses(() => matmul(random([3], 1), random([3, 3], 2)), ShapeError, 'two or more dimensions, found [3]');
-  await refuses(() => matmul(random([2, 3], 1), random([3], 2)), ShapeError, 'found [3]');
+  await refuses(() => matmul(randomTensor([2, 3], 1), randomTensor([2, 3], 2)), ShapeError, 'matmul: b', 'expected [3, 3], found [2, 3]');
+  await refuses(() => matmul(randomTensor([2, 2, 3], 1), randomTensor([3, 3, 4], 2)), ShapeError, 'expected [2, 3, 4], found [3, 3, 4]');
+  await refuses(() => matmul(randomTensor([3], 1), randomTensor([3, 3], 2)), ShapeError, 'two or more dimensions, found [3]');
+  await refuses(() => matmul(randomTensor([2, 3], 1), randomTensor([3], 2)), ShapeError, 'found [3]');
 });
 
 test('softmax is over the last dimension of any tensor', () => {
   fc.assert(
     fc.property(fc.array(small, { maxLength: 3 }), fc.nat(), (dims, seed) => {
-      const x = random(dims, seed);
+      const x = randomTensor(dims, seed);
       const y = softmax(x);
       assert.equal(y.dims, dims);
       assertWithin(y.data, x.size ? reference.softmax(x.data, dims.at(-1) ?? 1) : [], CLOSE, 'y');
@@ -96,7 +96,7 @@ test('softmax is over the last dimension of any tensor', () => {
 });
 
 test('each activation by name, and by the functions named like it', () => {
-  const x = random([7, 11], 3);
+  const x = randomTensor([7, 11], 3);
   for (const name of Object.keys(ACTIVATIONS) as Activation[]) {
     const y = activate(x, name);
     assert.equal(y.dims, [7, 11]);
@@ -109,10 +109,10 @@ test('each activation by name, and by the functions named like it', () => {
 
 test('an activation of another name is refused', async () => {
   for (const name of ['swish', '', 'toString', undefined]) {
-    await refuses(() => activate(random([2], 1), name as Activation), ArgumentError, 'activation', 'gelu');
+    await refuses(() => activate(randomTensor([2], 1), name as Activation), ArgumentError, 'activation', 'gelu');
     if (name !== undefined)
       await refuses(
-        () => linear(random([2], 1), random([3, 2], 1), undefined, { activation: name as Activation }),
+        () => linear(randomTensor([2], 1), randomTensor([3, 2], 1), undefined, { activation: name as Activation }),
         ArgumentError,
         'activation',
       );
@@ -120,18 +120,18 @@ test('an activation of another name is refused', async () => {
 });
 
 test('swiglu halves the last dimension', async () => {
-  const x = random([3, 5, 14], 4);
+  const x = randomTensor([3, 5, 14], 4);
   const y = swiglu(x);
   assert.equal(y.dims, [3, 5, 7]);
   assertWithin(y.data, reference.swiglu(x.data, 7), CLOSE, 'y');
-  for (const dims of [[3, 5], [2, 0], []]) await refuses(() => swiglu(random(dims, 1)), ShapeError, 'swiglu', `[${dims}]`);
+  for (const dims of [[3, 5], [2, 0], []]) await refuses(() => swiglu(randomTensor(dims, 1)), ShapeError, 'swiglu', `[${dims}]`);
 });
 
 test('layerNorm is over the last dimension', () => {
   fc.assert(
     fc.property(fc.array(small, { minLength: 1, maxLength: 3 }), fc.nat(), (dims, seed) => {
       const columns = dims.at(-1) as number;
-      const [x, weight, bias] = [random(dims, seed), random([columns], seed + 1), random([columns], seed + 2)];
+      const [x, weight, bias] = [randomTensor(dims, seed), randomTensor([columns], seed + 1), randomTensor([columns], seed + 2)];
       const y = layerNorm(x, weight, bias, 1e-2);
       assert.equal(y.dims, dims);
       assertWithin(y.data, reference.layerNorm(x.data, weight.data, bias.data, 1e-2), CLOSE, 'y');
@@ -142,9 +142,13 @@ test('layerNorm is over the last dimension', () => {
 });
 
 test('layerNorm names the operand that does not fit', async () => {
-  const x = random([2, 3], 1);
-  await refuses(() => layerNorm(x, random([2], 1), random([3], 1)), ShapeError, 'layerNorm: weight: expected [3], found [2]');
-  await refuses(() => layerNorm(x, random([3], 1), random([1, 3], 1)), ShapeError, 'layerNorm: bias: expected [3], found [1, 3]');
+  const x = randomTensor([2, 3], 1);
+  await refuses(() => layerNorm(x, randomTensor([2], 1), randomTensor([3], 1)), ShapeError, 'layerNorm: weight: expected [3], found [2]');
+  await refuses(
+    () => layerNorm(x, randomTensor([3], 1), randomTensor([1, 3], 1)),
+    ShapeError,
+    'layerNorm: bias: expected [3], found [1, 3]',
+  );
 });
 
 test('add and multiply take equal dimensions, or repeat y over the leading ones', () => {
@@ -166,21 +170,21 @@ test('add and multiply take equal dimensions, or repeat y over the leading ones'
     [9, 12],
   ]);
   assert.is(add(new Tensor('float32', [3], []), new Tensor('float32', [4], [])).item(), 7);
-  assert.equal(add(random([0, 3], 1), random([3], 1)).dims, [0, 3]);
-  assert.equal(multiply(random([3, 0], 1), random([0], 1)).dims, [3, 0]);
+  assert.equal(add(randomTensor([0, 3], 1), randomTensor([3], 1)).dims, [0, 3]);
+  assert.equal(multiply(randomTensor([3, 0], 1), randomTensor([0], 1)).dims, [3, 0]);
 });
 
 test('add and multiply refuse other dimensions and name y', async () => {
-  const x = random([2, 3], 1);
-  await refuses(() => add(x, random([2], 1)), ShapeError, 'add: y: expected [3], found [2]');
-  await refuses(() => multiply(x, random([2, 1], 1)), ShapeError, 'multiply: y: expected [2, 3], found [2, 1]');
-  await refuses(() => add(x, random([1, 2, 3], 1)), ShapeError, 'add: y: expected [2, 3], found [1, 2, 3]');
+  const x = randomTensor([2, 3], 1);
+  await refuses(() => add(x, randomTensor([2], 1)), ShapeError, 'add: y: expected [3], found [2]');
+  await refuses(() => multiply(x, randomTensor([2, 1], 1)), ShapeError, 'multiply: y: expected [2, 3], found [2, 1]');
+  await refuses(() => add(x, randomTensor([1, 2, 3], 1)), ShapeError, 'add: y: expected [2, 3], found [1, 2, 3]');
 });
 
 test('mean is over the first dimension', async () => {
   assert.equal(mean(tensor([1, 2, 3, 6], 2, 2)).tolist(), [2, 4]);
-  assertSame(mean(random([0, 2], 1)).data, [Number.NaN, Number.NaN], 'the mean of nothing, as in PyTorch');
-  await refuses(() => mean(random([2], 1)), ShapeError, 'mean: expected [*, *], found [2]');
+  assertSame(mean(randomTensor([0, 2], 1)).data, [Number.NaN, Number.NaN], 'the mean of nothing, as in PyTorch');
+  await refuses(() => mean(randomTensor([2], 1)), ShapeError, 'mean: expected [*, *], found [2]');
 });
 
 test('transpose makes rows columns', async () => {
@@ -189,8 +193,8 @@ test('transpose makes rows columns', async () => {
     [2, 5],
     [3, 6],
   ]);
-  assert.equal(transpose(random([0, 3], 1)).dims, [3, 0]);
-  await refuses(() => transpose(random([2, 2, 2], 1)), ShapeError, 'transpose: expected [*, *], found [2, 2, 2]');
+  assert.equal(transpose(randomTensor([0, 3], 1)).dims, [3, 0]);
+  await refuses(() => transpose(randomTensor([2, 2, 2], 1)), ShapeError, 'transpose: expected [*, *], found [2, 2, 2]');
 });
 
 test('concat puts y behind x', async () => {
@@ -200,8 +204,8 @@ test('concat puts y behind x', async () => {
     [5, 6],
   ]);
   assert.equal(concat(tensor([1]), tensor([], 0)).tolist(), [1]);
-  await refuses(() => concat(random([1, 2], 1), random([1, 3], 1)), ShapeError, 'concat: y: expected [*, 2], found [1, 3]');
-  await refuses(() => concat(random([], 1), random([3], 1)), ShapeError, 'concat', 'found []');
+  await refuses(() => concat(randomTensor([1, 2], 1), randomTensor([1, 3], 1)), ShapeError, 'concat: y: expected [*, 2], found [1, 3]');
+  await refuses(() => concat(randomTensor([], 1), randomTensor([3], 1)), ShapeError, 'concat', 'found []');
 });
 
 test('attention is softmax(scale q k^T) v for each head, and gives the probabilities to who asks', () => {
@@ -214,9 +218,9 @@ test('attention is softmax(scale q k^T) v for each head, and gives the probabili
       (sizes, scale, masked, seed) => {
         const { queries, keys, heads, width } = sizes;
         const [q, k, v] = [
-          random([queries, heads * width], seed),
-          random([keys, heads * width], seed + 1),
-          random([keys, heads * width], seed + 2),
+          randomTensor([queries, heads * width], seed),
+          randomTensor([keys, heads * width], seed + 1),
+          randomTensor([keys, heads * width], seed + 2),
         ];
         const more = { ...(scale !== undefined && { scale }), ...(masked && { headMask: randomFloats(heads, seed + 3) }) };
         const expected = reference.attention(q.data, k.data, v.data, { ...sizes, ...more });
@@ -238,11 +242,11 @@ test('attention is softmax(scale q k^T) v for each head, and gives the probabili
 });
 
 test('attention names the operand or option that does not fit', async () => {
-  const x = random([4, 6], 1);
+  const x = randomTensor([4, 6], 1);
   const run = (options: object, [q, k, v] = [x, x, x]) => attention(q as Tensor, k as Tensor, v as Tensor, options as { heads: number });
-  await refuses(() => run({ heads: 2 }, [x, random([4, 5], 1), x]), ShapeError, 'attention: k: expected [*, 6], found [4, 5]');
-  await refuses(() => run({ heads: 2 }, [x, x, random([3, 6], 1)]), ShapeError, 'attention: v: expected [4, 6], found [3, 6]');
-  await refuses(() => run({ heads: 2 }, [random([6], 1), x, x]), ShapeError, 'attention: q: expected [*, *], found [6]');
+  await refuses(() => run({ heads: 2 }, [x, randomTensor([4, 5], 1), x]), ShapeError, 'attention: k: expected [*, 6], found [4, 5]');
+  await refuses(() => run({ heads: 2 }, [x, x, randomTensor([3, 6], 1)]), ShapeError, 'attention: v: expected [4, 6], found [3, 6]');
+  await refuses(() => run({ heads: 2 }, [randomTensor([6], 1), x, x]), ShapeError, 'attention: q: expected [*, *], found [6]');
   await refuses(() => run({ heads: 4 }), ShapeError, '4 heads', 'found 6');
   for (const heads of [0, -2, 1.5, Number.NaN, undefined, '2']) await refuses(() => run({ heads }), ArgumentError, 'attention: heads');
   for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
@@ -251,12 +255,12 @@ test('attention names the operand or option that does not fit', async () => {
 });
 
 test('patchify leaves out what is no whole patch', async () => {
-  const image = random([2, 5, 7], 7);
+  const image = randomTensor([2, 5, 7], 7);
   const patches = patchify(image, [2, 3]);
   assert.equal(patches.dims, [4, 12]);
   assertSameBits(patches.data, Float32Array.from(reference.patchify(image.data, [2, 5, 7], [2, 3])));
   assert.equal(patchify(image, [6, 3]).dims, [0, 36]);
-  await refuses(() => patchify(random([5, 7], 1), [2, 2]), ShapeError, 'patchify: expected [*, *, *], found [5, 7]');
+  await refuses(() => patchify(randomTensor([5, 7], 1), [2, 2]), ShapeError, 'patchify: expected [*, *, *], found [5, 7]');
   for (const patch of [[0, 2], [2, -1], [1.5, 2], [2]])
     await refuses(() => patchify(image, patch as [number, number]), ArgumentError, 'patchify', `${patch}`);
 });
@@ -272,7 +276,7 @@ test('argmax is the first of the largest, of any dtype, and NaN counts as larges
 });
 
 test('an operand of another dtype is refused with what to do', async () => {
-  const x = random([2, 2], 1);
+  const x = randomTensor([2, 2], 1);
   const half = x.to('float16') as unknown as Tensor<'float32'>;
   const runs: Record<string, () => unknown> = {
     matmul: () => matmul(x, half),
@@ -296,13 +300,13 @@ test('an operand of another dtype is refused with what to do', async () => {
 });
 
 test('operands are left as they are, and results own their data', () => {
-  const [x, y] = [random([3, 3], 8), random([3, 3], 9)];
+  const [x, y] = [randomTensor([3, 3], 8), randomTensor([3, 3], 9)];
   const [before, other] = [x.data.slice(), y.data.slice()];
   const results = [matmul(x, y), add(x, y), softmax(x), transpose(x), attention(x, y, y, { heads: 3 })];
   assertSameBits(x.data, before);
   assertSameBits(y.data, other);
   const kept = results.map((result) => result.data.slice());
-  for (let i = 0; i < 5; i++) matmul(random([40, 40], i), random([40, 40], i));
+  for (let i = 0; i < 5; i++) matmul(randomTensor([40, 40], i), randomTensor([40, 40], i));
   for (const [i, result] of results.entries()) assertSameBits(result.data, kept[i] as Float32Array, `result ${i}`);
 });
 

@@ -4,14 +4,14 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { type ResampleOptions, resample, Tensor } from '../../src/tensor/index.ts';
 import { refuses } from '../checkpoint/helpers.ts';
-import { assertSame, assertWithin } from '../reference/compare.ts';
+import { assertSame, assertSameBits, assertWithin } from '../reference/compare.ts';
 import { interpolate } from '../reference/interpolate.ts';
-import { randomFloats } from '../reference/random.ts';
+import { randomTensor } from './helpers.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 
 const image = (rows: number, columns: number, channels: number, seed: number): Tensor<'float32'> =>
-  new Tensor('float32', randomFloats(rows * columns * channels, seed), [rows, columns, channels]);
+  randomTensor([rows, columns, channels], seed);
 const row = (...values: number[]): Tensor<'float32'> => new Tensor('float32', values, [1, values.length, 1]);
 
 test('resample is torch.nn.functional.interpolate, for each filter and option, larger and smaller', () => {
@@ -70,7 +70,7 @@ test('bicubic has Keys’ weights with A = -0.75, as PyTorch has', () => {
 test('bicubic with antialias has Keys’ weights with A = -0.5', () => {
   const [, second] = resample(row(0, 0, 1, 0, 0, 0, 0, 0), { height: 1, width: 16, filter: 'bicubic', antialias: true })
     .data as unknown as number[];
-  // enlarging, so the filter is not widened: output 1 is at 0.25; of its taps 0, 1 and 2 (that at -1 is cut off) the weights are divided by their sum
+  // enlarging, so the filter is not widened: output 1 is at 0.25; the tap at -1 is cut off, the weights of 0, 1 and 2 are divided by their sum
   const weight = (d: number): number => (d < 1 ? 1.5 * d ** 3 - 2.5 * d ** 2 + 1 : -0.5 * (d ** 3 - 5 * d ** 2 + 8 * d - 4));
   assertWithin([second as number], [weight(1.75) / (weight(0.25) + weight(0.75) + weight(1.75))], 1e-7);
 });
@@ -89,6 +89,19 @@ test('a picture of the same size stays as it is', () => {
     for (const options of [{}, { alignCorners: true }, { antialias: true }]) {
       assertSame(resample(x, { height: 4, width: 6, filter, ...options }).data, x.data, `${filter} ${JSON.stringify(options)}`);
     }
+  }
+});
+
+test('a large picture, which is done in bands, has the bits of its channels on their own', () => {
+  const [rows, columns, channels] = [90, 50, 128];
+  const x = image(rows, columns, channels, 5);
+  const options = { height: 180, width: 100, filter: 'bilinear', alignCorners: true } as const;
+  const y = resample(x, options);
+  const channelsOf = ({ data }: Tensor<'float32'>, first: number): Float32Array<ArrayBuffer> =>
+    data.filter((_, e) => e % channels >= first && e % channels < first + 20);
+  for (const first of [0, 100]) {
+    const own = resample(new Tensor('float32', channelsOf(x, first), [rows, columns, 20]), options);
+    assertSameBits(channelsOf(y, first), own.data, `channels from ${first}`);
   }
 });
 

@@ -85,7 +85,8 @@ testKernels('f32_attention is weight * softmax(scale q k^T) v for any sizes, and
       const { keys, width, gap, scale, weight } = h;
       const expected = expectedOf(h);
       const found = attend(bench, h);
-      // a score is off by at most (width + 1) UNIT of the sum of its terms, each at most 1; so is the largest, which is taken from it; then e^x and the sum
+      // a score is off by at most (width + 1) UNIT of the sum of its terms, each at most 1, and so is the largest, which is taken from it;
+      // then come e^x and the sum
       const relative = 1.01 * (2 * scale * (width + 3) * width + keys / 4 + 16) * UNIT;
       assertWithin(found.probabilities, expected.probabilities, (i) => relative * (expected.probabilities[i] as number), 'probabilities');
       const isGap = (i: number): boolean => i % (width + gap) >= width;

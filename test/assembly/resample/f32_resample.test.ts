@@ -20,7 +20,7 @@ const axes: fc.Arbitrary<Axis> = fc
     outer: fc.nat({ max: 4 }),
     size: fc.integer({ min: 1, max: 9 }),
     to: fc.nat({ max: 9 }),
-    inner: fc.nat({ max: 14 }),
+    inner: fc.nat({ max: 40 }),
     taps: fc.nat({ max: 6 }),
     seed: fc.nat(),
   })
