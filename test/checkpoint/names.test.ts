@@ -58,6 +58,122 @@ test('gate and up projection become one matrix, gate first, whichever comes firs
   }
 });
 
+/** A model in the layout of facebookresearch/dinov2: two blocks of width 2, one patch. */
+const ORIGINAL: readonly NamedTensor[] = [
+  counting('cls_token', [1, 1, 2]),
+  counting('pos_embed', [1, 2, 2], 10),
+  counting('register_tokens', [1, 4, 2]),
+  counting('mask_token', [1, 2]),
+  counting('patch_embed.proj.weight', [2, 3, 1, 1]),
+  counting('blocks.0.norm1.weight', [2]),
+  counting('blocks.0.attn.qkv.weight', [6, 2]),
+  counting('blocks.0.attn.qkv.bias', [6]),
+  counting('blocks.0.attn.proj.weight', [2, 2]),
+  counting('blocks.0.ls1.gamma', [2]),
+  counting('blocks.0.mlp.fc1.weight', [8, 2]),
+  counting('blocks.0.mlp.fc2.weight', [2, 8]),
+  counting('blocks.1.mlp.w12.weight', [8, 2]),
+  counting('blocks.1.mlp.w3.weight', [2, 4]),
+  counting('blocks.1.ls2.gamma', [2]),
+  counting('norm.weight', [2]),
+];
+
+/** The same on the hub. */
+const CANONICAL = [
+  'embeddings.cls_token',
+  'embeddings.mask_token',
+  'embeddings.patch_embeddings.projection.weight',
+  'embeddings.position_embeddings',
+  'embeddings.register_tokens',
+  'encoder.layer.0.attention.attention.key.bias',
+  'encoder.layer.0.attention.attention.key.weight',
+  'encoder.layer.0.attention.attention.query.bias',
+  'encoder.layer.0.attention.attention.query.weight',
+  'encoder.layer.0.attention.attention.value.bias',
+  'encoder.layer.0.attention.attention.value.weight',
+  'encoder.layer.0.attention.output.dense.weight',
+  'encoder.layer.0.layer_scale1.lambda1',
+  'encoder.layer.0.mlp.fc1.weight',
+  'encoder.layer.0.mlp.fc2.weight',
+  'encoder.layer.0.norm1.weight',
+  'encoder.layer.1.layer_scale2.lambda1',
+  'encoder.layer.1.mlp.weights_in.weight',
+  'encoder.layer.1.mlp.weights_out.weight',
+  'layernorm.weight',
+];
+
+const renamedTo = (tensors: readonly NamedTensor[], change: (name: string) => string): NamedTensor[] =>
+  tensors.map(({ name, dtype, dims, data }) => ({ name: change(name), dtype, dims, data }));
+
+test('names of the original become those of the hub, queries, keys and values apart', async () => {
+  const tensors = await tensorsOf(canonical(await checkpointOf(ORIGINAL)));
+  assert.equal(Object.keys(tensors).sort(), CANONICAL);
+  const parts = ['query', 'key', 'value'].map((name) => tensors[`encoder.layer.0.attention.attention.${name}.bias`]?.tolist());
+  assert.equal(parts, [
+    [0, 1],
+    [2, 3],
+    [4, 5],
+  ]);
+});
+
+test('chunks of blocks and prefixes are left off, other tensors stay', async () => {
+  for (const change of [
+    (name: string) => `backbone.${name}`,
+    (name: string) => `module.backbone.${name}`,
+    (name: string) => name.replace(/^blocks\.(\d+)/, 'blocks.3.$1'),
+    (name: string) => `teacher.${name.replace(/^blocks\.(\d+)/, 'blocks.$1.$1')}`,
+  ]) {
+    const checkpoint = await checkpointOf([...renamedTo(ORIGINAL, change), counting('dino_head.mlp.0.weight', [1])]);
+    assert.equal([...canonical(checkpoint).entries.keys()].sort(), ['dino_head.mlp.0.weight', ...CANONICAL].sort());
+  }
+});
+
+test("timm's names become those of the hub, with a row of zeros where it has dropped the class token's position", async () => {
+  const checkpoint = await checkpointOf([
+    counting('patch_embed.proj.weight', [2, 3, 1, 1]),
+    counting('reg_token', [1, 4, 2]),
+    counting('pos_embed', [1, 3, 2], 10),
+    counting('blocks.0.mlp.fc1.weight', [8, 2]),
+    counting('blocks.0.mlp.fc2.weight', [2, 4]),
+  ]);
+  const tensors = await tensorsOf(canonical(checkpoint));
+  assert.equal(tensors['embeddings.position_embeddings']?.tolist(), [
+    [
+      [0, 0],
+      [10, 11],
+      [12, 13],
+      [14, 15],
+    ],
+  ]);
+  assert.equal(Object.keys(tensors).sort(), [
+    'embeddings.patch_embeddings.projection.weight',
+    'embeddings.position_embeddings',
+    'embeddings.register_tokens',
+    'encoder.layer.0.mlp.weights_in.weight',
+    'encoder.layer.0.mlp.weights_out.weight',
+  ]);
+});
+
+test('checkpoints of the original that are not of one model are refused by name', async () => {
+  const student = renamedTo(ORIGINAL, (name) => `student.${name}`);
+  const teacher = renamedTo(ORIGINAL, (name) => `teacher.${name}`);
+  const both = await checkpointOf([...student, ...teacher]);
+  await refuses(() => canonical(both), CheckpointError, '"student.patch_embed.proj.weight"', '"teacher.patch_embed.proj.weight"');
+  const twice = await checkpointOf([...student, counting('norm.weight', [2])]);
+  await refuses(() => canonical(twice), CheckpointError, 'one tensor "norm.weight"');
+  const positions = await checkpointOf([counting('patch_embed.proj.weight', [1]), counting('reg_token', [1]), counting('pos_embed', [3])]);
+  await refuses(() => canonical(positions), CheckpointError, 'tensor "pos_embed"', 'found float32 [3]');
+});
+
+test('a rule can take a number to where it belongs', async () => {
+  const checkpoint = await checkpointOf([counting('a.1.2.x', [1]), counting('a.b.2.x', [1]), counting('a.7', [1])]);
+  const renamed = rename(checkpoint, [
+    { from: ['a.*.*'], to: ['c.*.d'] },
+    { from: ['a.*'], to: ['e.*'] },
+  ]);
+  assert.equal([...renamed.entries.keys()].sort(), ['a.b.2.x', 'c.2.d.x', 'e.7']);
+});
+
 test('names of the hub stay as they are', async () => {
   const checkpoint = await openCheckpoint(goldenPath('encoder-act-relu'));
   assert.equal([...canonical(checkpoint).entries], [...checkpoint.entries]);

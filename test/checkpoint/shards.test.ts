@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
@@ -135,6 +135,45 @@ test('an earlier model survives a save that fails', () =>
     await refuses(() => saveCheckpoint(folder, [failing]), ShapeError, 'gone');
     assert.equal(readdirSync(folder), ['model.safetensors']);
     await holds(folder, TENSORS);
+  }));
+
+test('the only checkpoint there is is read, whatever its name and whether its folder or itself is given', () =>
+  withFolder(async (folder) => {
+    const pth = golden('fb-linear/model.pth');
+    const safetensors = golden('safetensors/every-dtype.safetensors');
+    for (const [name, content, tensor] of [
+      ['dinov2_vits14_linear_head.pth', pth, 'weight'],
+      ['some.pt', pth, 'weight'],
+      ['pytorch_model.bin', pth, 'weight'],
+      ['some.safetensors', safetensors, 'half'],
+    ] as const) {
+      const path = join(folder, name);
+      writeFileSync(path, content);
+      for (const source of [path, folder, { [name]: content, 'config.json': new Uint8Array(0) }]) {
+        const checkpoint = await openCheckpoint(source);
+        assert.ok(checkpoint.entries.has(tensor));
+        await checkpoint.close();
+      }
+      rmSync(path);
+    }
+  }));
+
+test('model.safetensors comes before other checkpoints, of which there has to be one', () =>
+  withFolder(async (folder) => {
+    for (const name of ['b.pth', 'a.pt']) writeFileSync(join(folder, name), golden('fb-linear/model.pth'));
+    await refuses(() => openCheckpoint(folder), CheckpointError, folder, 'one checkpoint, found a.pt, b.pth', 'the path of one');
+    await saveCheckpoint(folder, TENSORS);
+    await holds(folder, TENSORS);
+  }));
+
+test('a file of another kind is refused by name', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'photo.jpg');
+    writeFileSync(path, 'no');
+    await refuses(() => openCheckpoint(path), NotFoundError, path, '.pth');
+    const pth = join(folder, 'x.pth');
+    writeFileSync(pth, 'no');
+    await refuses(() => openCheckpoint(pth), CheckpointError, pth, 'begins with');
   }));
 
 test('a folder without a checkpoint is refused by name', () =>

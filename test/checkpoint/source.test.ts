@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ModelSource, openSource, readJson } from '../../src/checkpoint/source.ts';
+import { type ModelSource, openSource, readJson, staysInside } from '../../src/checkpoint/source.ts';
 import { ArgumentError, ConfigError, HostError, NotFoundError } from '../../src/errors.ts';
 import { refuses, withFolder } from './helpers.ts';
 
@@ -35,21 +35,37 @@ test('a file is read alike from a folder, a URL, bytes, a buffer and a blob', ()
   }));
 
 test('a folder that is not there is refused by name, a hub id with the way to its files', async () => {
-  await refuses(
-    () => openSource('/no/such/folder'),
-    NotFoundError,
-    '/no/such/folder: expected a folder with config.json',
-    'found no such folder',
-  );
+  await refuses(() => openSource('/no/such/folder'), NotFoundError, '/no/such/folder: expected a folder with config.json', 'found neither');
   await refuses(() => openSource('facebook/dinov2-base'), NotFoundError, 'https://huggingface.co/facebook/dinov2-base/tree/main');
 });
 
-test('a file in place of a folder is refused by name', () =>
+test('the path of a file is a source of that file alone', () =>
   withFolder(async (folder) => {
-    const path = join(folder, 'model.safetensors');
+    const path = join(folder, 'a model.pth');
     writeFileSync(path, bytes);
-    await refuses(() => openSource(path), NotFoundError, path, 'expected a folder', 'found a file');
+    writeFileSync(join(folder, 'config.json'), bytes);
+    for (const given of [path, pathToFileURL(path)]) {
+      const source = await openSource(given);
+      assert.equal(await source.list(), ['a model.pth']);
+      assert.equal([await source.has('a model.pth'), await source.has('config.json')], [true, false]);
+      const file = await source.open('a model.pth');
+      assert.equal([...(await file.read(0, bytes.length))], [...bytes]);
+      await file.close();
+      await refuses(() => source.open('config.json'), NotFoundError, path, 'config.json', 'found a file');
+    }
   }));
+
+test('the files of a source are listed', () =>
+  withFolder(async (folder) => {
+    for (const name of ['b', 'a']) writeFileSync(join(folder, name), bytes);
+    assert.equal(await (await openSource(folder)).list(), ['a', 'b']);
+    assert.equal(await (await openSource({ b: bytes, a: bytes })).list(), ['b', 'a']);
+  }));
+
+test('a path that leads out of its folder is known', () => {
+  assert.ok(['a', 'a/b', '.hidden/..b'].every(staysInside));
+  assert.ok(!['', '..', 'a/../b', './a', '/a', 'a/', 'C:a', 'a\\b'].some(staysInside));
+});
 
 test('a missing file is refused with its name and that of the folder', () =>
   withFolder(async (folder) => {
