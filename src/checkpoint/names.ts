@@ -110,7 +110,7 @@ function applyRule(where: string, entries: ReadonlyMap<string, Entry>, { from, t
     const replace = find(name, from);
     if (!replace) put(where, result, name, entry);
     else if (!done.has(name)) {
-      const sources = from.map(replace);
+      const sources = from.length === 1 ? [name] : from.map(replace);
       for (const source of sources) done.add(source);
       const parts = split(where, sources, join(where, sources, entries), to.length);
       for (const [i, words] of to.entries()) put(where, result, replace(words), parts[i] as Entry);

@@ -69,7 +69,10 @@ export function resolveRequest(
   checkOptions('model', options, [...COMMON, ...accepts]);
   const given = { ...named, ...options } as Record<string, unknown>;
   const refused = INPUTS.find((key) => given[key] != null && !accepts.includes(key));
-  if (refused) throw new ArgumentError(`${refused}: expected none, found ${describe(given[refused])}: this model, or this trace of it, takes no ${refused}`);
+  if (refused)
+    throw new ArgumentError(
+      `${refused}: expected none, found ${describe(given[refused])}: this model, or this trace of it, takes no ${refused}`,
+    );
   const flag = (key: 'output_attentions' | 'output_hidden_states' | 'return_dict'): boolean => {
     const value = given[key] ?? config[key];
     if (typeof value !== 'boolean') throw new ArgumentError(`${key}: expected true or false, found ${describe(value)}`);

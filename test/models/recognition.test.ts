@@ -9,7 +9,8 @@ import { AutoModel } from '../../src/models/auto.ts';
 import { AutoConfig, Dinov2Config } from '../../src/models/config.ts';
 import { Dinov2Model } from '../../src/models/dinov2.ts';
 import { recogniseDinov2 } from '../../src/models/recognition.ts';
-import { sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
+import type { Float32 } from '../../src/tensor/place.ts';
+import { sizeOf, Tensor } from '../../src/tensor/tensor.ts';
 import { golden, goldenPath, MemoryWriter, refuses } from '../checkpoint/helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
 import { readTensors } from './helpers.ts';
@@ -151,51 +152,73 @@ test('what is no DINOv2 is refused with the tensor that says so', async () => {
   await refused(checkpointOf(original({ ...SMALL, width: 100 })), 'a multiple of 64, found 100', 'num_attention_heads');
 });
 
-/** last_hidden_state (batch, tokens, hidden) as the original returns it in parts, and the pooled output, which is its class token. */
-async function agrees(model: Dinov2Model, inputs: ReadonlyMap<string, Tensor>, call: string): Promise<void> {
-  const { last_hidden_state, pooler_output } = await model(inputs.get(`${call}.pixel_values`) as Tensor);
-  const cls = inputs.get(`${call}.x_norm_clstoken`) as Tensor<'float32'>; // (batch, hidden)
-  const patches = inputs.get(`${call}.x_norm_patchtokens`) as Tensor<'float32'>; // (batch, patches, hidden)
-  const [batch = 0, count = 0, hidden] = patches.dims;
-  assert.equal(last_hidden_state.dims, [batch, count + 1, hidden]);
+/** What the original returns of all tokens, in the order they have here, and of the class token. */
+async function agrees(model: Dinov2Model, golden: string, call: string): Promise<void> {
+  const io = await readTensors(goldenPath(`${golden}/io.safetensors`));
+  const get = (name: string): Float32 | undefined => io.get(`${call}.${name}`) as Float32 | undefined;
+  const { last_hidden_state, pooler_output } = await model(get('pixel_values') as Tensor);
+  const cls = get('x_norm_clstoken') as Float32; // (batch, hidden)
+  const others = [get('x_norm_regtokens'), get('x_norm_patchtokens')].filter((part) => part !== undefined); // (batch, tokens, hidden)
+  const [batch = 0, hidden] = cls.dims;
+  assert.equal(last_hidden_state.dims, [batch, others.reduce((n, { dims }) => n + (dims[1] as number), 1), hidden]);
   for (let i = 0; i < batch; i++) {
-    assertWithin(last_hidden_state.at(i).at(0).data, cls.at(i).data, 1e-4, 'x_norm_clstoken');
-    assertWithin(last_hidden_state.at(i).slice(1).data, patches.at(i).data, 1e-4, 'x_norm_patchtokens');
+    const expected = [cls, ...others].flatMap((part) => [...part.at(i).data]);
+    assertWithin(last_hidden_state.at(i).data, Float32Array.from(expected), 1e-4, `picture ${i}`);
   }
   assertWithin(pooler_output.data, cls.data, 1e-4, 'pooler_output');
 }
 
-const IO = await readTensors(goldenPath('fb-backbone/io.safetensors'));
-
-for (const call of ['native', 'interpolated']) {
-  test(`a .pth of facebookresearch/dinov2 alone gives the original's features, ${call}`, async () => {
-    for (const Model of [AutoModel, Dinov2Model]) {
-      const model = await Model.from_pretrained(PLAIN, { config: HEADS });
-      await agrees(model, IO, call);
-      model.dispose();
-    }
-  });
-}
-
-/** The model of {@link PLAIN} as timm saves it. */
-async function timmFile(): Promise<Uint8Array<ArrayBuffer>> {
-  const checkpoint = await openCheckpoint(PLAIN);
-  const tensors: NamedTensor[] = [];
-  for (const name of checkpoint.entries.keys()) {
-    const { dtype, dims, data } = await checkpoint.read(name);
-    if (name !== 'mask_token') tensors.push({ name, dtype, dims, data });
-  }
+/** The tensors of a checkpoint of the original as timm saves them (`_convert_dinov2` in timm/models/vision_transformer.py). */
+async function timmFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const checkpoint = await openCheckpoint(path);
+  const { mask_token, register_tokens, cls_token, pos_embed, ...rest } = Object.fromEntries(
+    await Promise.all([...checkpoint.entries.keys()].map(async (name) => [name, (await checkpoint.read(name)) as Float32] as const)),
+  );
   await checkpoint.close();
+  assert.ok(mask_token && cls_token && pos_embed);
+  const named = (name: string, { dims, data }: Float32): NamedTensor => ({ name, dtype: 'float32', dims, data });
+  const embeddings = register_tokens
+    ? {
+        reg_token: register_tokens,
+        cls_token: new Tensor(
+          'float32',
+          cls_token.data.map((x, i) => x + (pos_embed.data[i] as number)),
+          cls_token.dims,
+        ),
+        pos_embed: pos_embed.at(0).slice(1).reshape(1, -1, cls_token.size),
+      }
+    : { cls_token, pos_embed };
+  const renamed = Object.entries(rest).map(([name, tensor]) => named(name.replace('w12', 'fc1').replace('w3', 'fc2'), tensor));
   const writer = new MemoryWriter();
-  await writeSafetensors(writer, tensors);
+  await writeSafetensors(writer, [...renamed, ...Object.entries(embeddings).map(([name, tensor]) => named(name, tensor))]);
   return writer.bytes;
 }
 
-test("timm's folder gives the original's features: its config.json says nothing that we could read", async () => {
-  const config = new TextEncoder().encode('{"architecture": "vit_tiny_patch14_dinov2", "num_classes": 0}');
-  const model = await AutoModel.from_pretrained({ 'config.json': config, 'model.safetensors': await timmFile() }, { config: HEADS });
-  await agrees(model, IO, 'native');
+for (const name of ['fb-backbone', 'fb-backbone-reg-swiglu']) {
+  const path = goldenPath(`${name}/model.pth`);
+
+  for (const call of ['native', 'interpolated']) {
+    test(`${name}, ${call}: a .pth of facebookresearch/dinov2 alone gives the original's features`, async () => {
+      const model = await AutoModel.from_pretrained(path, { config: HEADS });
+      await agrees(model, name, call);
+      model.dispose();
+    });
+
+    test(`${name}, ${call}: so does timm's folder, whose config.json says nothing that is read`, async () => {
+      const config = new TextEncoder().encode('{"architecture": "vit_tiny_patch14_dinov2", "num_classes": 0}');
+      const files = { 'config.json': config, 'model.safetensors': await timmFile(path) };
+      const model = await AutoModel.from_pretrained(files, { config: HEADS });
+      await agrees(model, name, call);
+      model.dispose();
+    });
+  }
+}
+
+test('the class of a model loads its .pth and no other', async () => {
+  const model = await Dinov2Model.from_pretrained(PLAIN, { config: HEADS });
+  await agrees(model, 'fb-backbone', 'native');
   model.dispose();
+  await refuses(() => Dinov2Model.from_pretrained(REGISTERS, { config: HEADS }), ConfigError, REGISTERS, '"dinov2_with_registers"');
 });
 
 test('a model with registers and SwiGLU is recognised from its file', async () => {
@@ -217,7 +240,6 @@ test('a model with registers and SwiGLU is recognised from its file', async () =
     num_register_tokens: 4,
   });
   await checkpoint.close();
-  await refuses(() => Dinov2Model.from_pretrained(REGISTERS, { config: HEADS }), ConfigError, REGISTERS, '"dinov2_with_registers"');
 });
 
 test('a configuration comes from config.json where there is one, and is never guessed for what transformers wrote', async () => {
