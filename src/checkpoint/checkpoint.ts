@@ -4,8 +4,8 @@ import { type DataOf, DTYPES, type DType } from '../tensor/dtype.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { describe } from './json.ts';
 
-/** Bytes of a tensor that are held at a time while it is read; a multiple of every element size. */
-const PIECE = 4 * 2 ** 20;
+/** Bytes that are held at a time while something large is read; a multiple of every element size. */
+export const PIECE = 4 * 2 ** 20;
 
 /** Where an {@link Extent} lies: a file, or what is made out of one as it is read. */
 export interface ByteSource {

@@ -1,4 +1,7 @@
-/** Row t: the remainders of the 256 bytes followed by t zero bytes, so that eight bytes can be taken at a time ("slicing by 8", Kounavis and Berry 2005). */
+/**
+ * Row t: the remainders of all bytes with t zero bytes behind them, so that eight can be taken at a time (Kounavis and Berry 2005,
+ * "slicing by 8").
+ */
 const CRC_TABLE = crcTable();
 
 /** The CRC-32 of zip (polynomial 0x04c11db7, reflected) of bytes that follow others whose checksum is `crc`. */

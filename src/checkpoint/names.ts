@@ -3,8 +3,9 @@ import { type ByteSource, Checkpoint, type Entry, type Extent } from './checkpoi
 import { describe } from './json.ts';
 
 /**
- * Replaces part of a tensor's name, whole words between dots. One name for one renames; several for one join tensors along dimension 0, in the order
- * given; one for several splits a tensor along it into equal parts. A `*` in `from` is any number, and one in `to` the last of these.
+ * Replaces part of a tensor's name, whole words between dots. One name for one renames; several for one join tensors along dimension 0, in
+ * the order given; one for several splits a tensor along it into equal parts. A `*` in `from` is any number, and one in `to` the last of
+ * these.
  */
 export interface Rule {
   readonly from: readonly [string, ...string[]];
@@ -21,7 +22,10 @@ const TRANSFORMERS_5: readonly Rule[] = [
   { from: ['mlp.down_proj'], to: ['mlp.weights_out'] },
 ];
 
-/** Names of facebookresearch/dinov2 (dinov2/models/vision_transformer.py) and of timm, where it has others (timm/models/vision_transformer.py), to those on the hub. */
+/**
+ * Names of facebookresearch/dinov2 (dinov2/models/vision_transformer.py) and, where it has others, of timm (its file of that name), to
+ * those on the hub.
+ */
 const ORIGINAL: readonly Rule[] = [
   { from: ['cls_token'], to: ['embeddings.cls_token'] },
   { from: ['mask_token'], to: ['embeddings.mask_token'] },
@@ -56,9 +60,9 @@ const ZEROS: ByteSource = {
 };
 
 /**
- * The same tensors under the names that transformers uses on the hub, which are those of our models, give or take a prefix such
- * as "dinov2.". Prefixes of the original layout, such as "module.backbone.", are left off. Names that are canonical already, or unknown, stay as they
- * are. Nothing is read; both checkpoints share their files.
+ * The same tensors under the names that transformers uses on the hub, which are those of our models, give or take a prefix such as
+ * "dinov2.". Prefixes of the original layout, such as "module.backbone.", are left off. Names that are canonical already, or unknown, stay
+ * as they are. Nothing is read; both checkpoints share their files.
  * @throws {CheckpointError} naming the tensors that do not fit together
  */
 export function canonical(checkpoint: Checkpoint): Checkpoint {
@@ -84,7 +88,10 @@ function fromOriginal(checkpoint: Checkpoint): Checkpoint {
   return rename(new Checkpoint({ ...checkpoint, entries: bare }), isTimmSwiglu ? [...TIMM_SWIGLU, ...ORIGINAL] : ORIGINAL);
 }
 
-/** Position embeddings (1, patches, hidden) with a row of zeros for the class token: beside registers timm has added that row to the token and dropped it. */
+/**
+ * Position embeddings (1, patches, hidden) with zeros for the class token's: where there are registers, timm has added that row to the
+ * token and dropped it.
+ */
 function withClassPosition(where: string, entry: Entry): Entry {
   const [batch, patches, hidden] = entry.dims;
   if (entry.dims.length !== 3 || batch !== 1 || !patches || !hidden) {

@@ -36,9 +36,10 @@ export interface PickleOptions {
 }
 
 /**
- * The value of a pickle and where it ends. None, numbers, strings, lists, tuples and dicts only, as null, number, bigint beyond 2^53, string, array, array and Map (so
- * that no key means anything); attributes of a dict are dropped. The opcodes are those of torch/_weights_only_unpickler.py, less those
- * that make objects. Nothing of the file is executed: a global is a name to be looked up in `globals`, and all others are refused.
+ * The value of a pickle and where it ends. Lists and tuples are given as arrays, dicts as maps, so that no key means anything, without
+ * their attributes, and integers beyond 2^53 as bigint. The opcodes are those of torch/_weights_only_unpickler.py, less those that make
+ * objects and sets. Nothing of the file is executed: a global is a name to be looked up in `globals`.
+ * @throws what `refuse` makes, naming the place and the opcode or global, when there are others
  */
 export function unpickle(bytes: Uint8Array, options: PickleOptions): { value: unknown; end: number } {
   return new Machine(bytes, options).run();

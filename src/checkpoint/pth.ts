@@ -1,6 +1,6 @@
 import { CheckpointError } from '../errors.ts';
 import type { RandomAccess } from '../hosts/host.ts';
-import { Checkpoint, type Entry, type Extent, TensorFile } from './checkpoint.ts';
+import { type ByteSource, Checkpoint, type Entry, type Extent, TensorFile } from './checkpoint.ts';
 import { describe } from './json.ts';
 import { type PickleFunction, unpickle } from './pickle.ts';
 import { GatheredView, isContiguous, spanOf } from './strided.ts';
@@ -23,7 +23,10 @@ const PICKLE_START = 0x80;
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_VERSION = 1001;
 
-/** Where training scripts keep the model's tensors, beside optimizers and epochs; DINO's own keep the teacher beside the student, and publish it. */
+/**
+ * Where training scripts keep the model, beside optimizers and epochs; DINO's own keep the teacher, which is what is published, beside the
+ * student.
+ */
 const WRAPPERS = ['teacher', 'state_dict', 'model', 'model_state_dict'];
 
 class StorageType {
@@ -89,9 +92,10 @@ interface Saved {
 }
 
 /**
- * Opens a file that torch.save wrote: a zip archive (PyTorch 1.6 and later) or, older, pickles with the elements behind them. Read by a pickle machine of
- * our own that knows tensors, plain containers and numbers; nothing in the file is executed. A state dict may stand in a dict of a training script under "teacher",
- * "state_dict", "model" or a key of its own; what is no tensor in it is passed over. The checkpoint owns the file from here on; after an error it is closed.
+ * Opens a file that torch.save wrote: a zip archive (PyTorch 1.6 and later) or, older, pickles with the elements behind them. Read by a
+ * pickle machine of our own that knows tensors, plain containers and numbers; nothing in the file is executed. A state dict may stand in a
+ * dict of a training script under "teacher", "state_dict", "model" or a key of its own; what is no tensor in it is passed over. The
+ * checkpoint owns the file from here on; after an error it is closed.
  * @throws {CheckpointError} naming file and opcode, global, record or tensor, with what was expected and found
  */
 export async function openPth(file: RandomAccess): Promise<Checkpoint> {
@@ -158,7 +162,10 @@ function checkLength({ name, bytes }: ZipRecord, limit: number, refuse: Refuse):
   return bytes;
 }
 
-/** Five pickles: magic number, version, system, value, and the keys of the storages, which follow in that order, each after its number of elements. */
+/**
+ * Five pickles: magic number, version, system, value, and keys of the storages, which follow in that order, each behind its number of
+ * elements.
+ */
 async function readLegacy(file: TensorFile, refuse: Refuse): Promise<Saved> {
   const storages = new Map<string, Storage>();
   const persistent = (id: unknown): Storage => {
@@ -209,7 +216,7 @@ async function readLegacy(file: TensorFile, refuse: Refuse): Promise<Saved> {
 }
 
 /** What `use` makes out of bytes that are valid only while it runs. */
-async function readSmall<T>(source: Extent['file'], offset: number, bytes: number, use: (bytes: Uint8Array) => T): Promise<T> {
+async function readSmall<T>(source: ByteSource, offset: number, bytes: number, use: (bytes: Uint8Array) => T): Promise<T> {
   const results: T[] = [];
   await source.read(offset, bytes, (piece) => results.push(use(piece)));
   return results[0] as T;

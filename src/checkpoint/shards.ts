@@ -15,8 +15,8 @@ const ENDINGS = /\.(safetensors|pth|pt|bin)$/;
 const MAX_SHARDS = 1000;
 
 /**
- * The tensors of a model: of model.safetensors, of the shards that model.safetensors.index.json lists, as one, or of the only other checkpoint there is,
- * such as dinov2_vits14_pretrain.pth.
+ * The tensors of a model: of model.safetensors, of the shards that model.safetensors.index.json lists, as one, or of the only other
+ * checkpoint there is, such as dinov2_vits14_pretrain.pth.
  * @throws {NotFoundError} when there is none of these, or a shard is missing
  * @throws {CheckpointError} when a file is damaged, a shard lacks what the index says, or there are several checkpoints to choose from
  */
@@ -48,8 +48,10 @@ export interface SaveOptions {
 }
 
 /**
- * Writes model.safetensors into a folder or, where that would be larger than `max_shard_size`, shards and their index as transformers names them.
- * @throws {ArgumentError} on another size, on names given twice, and for shards in a folder with a model.safetensors, which would be read in their place
+ * Writes model.safetensors into a folder or, where that would be larger than `max_shard_size`, shards and their index as transformers
+ * names them.
+ * @throws {ArgumentError} on another size, on names given twice, and for shards in a folder with a model.safetensors, which would be read
+ * in their place
  */
 export async function saveCheckpoint(
   folder: string,

@@ -1,6 +1,6 @@
 import type { ByteSource, Extent } from './checkpoint.ts';
 
-/** Elements of a storage chosen by strides: element [i, j, ...] of the view is element offset + i strides[0] + j strides[1] + ... of the storage. */
+/** Elements of a storage chosen by strides: [i, j, ...] of the view is offset + i strides[0] + j strides[1] + ... of the storage. */
 export interface StridedView {
   readonly dims: readonly number[];
   /** In elements, as many as dims. */
@@ -28,7 +28,10 @@ export function isContiguous({ dims, strides }: Pick<StridedView, 'dims' | 'stri
   return true;
 }
 
-/** A view as if its elements stood in a file, row-major. The part of the storage that it spans is in memory from the first read to that of the last element. */
+/**
+ * A view as if its elements stood in a file, row-major. What it spans of the storage is in memory from the first read to that of the last
+ * element.
+ */
 export class GatheredView implements ByteSource {
   readonly #storage: Extent;
   readonly #view: StridedView;

@@ -1,5 +1,5 @@
 import { CheckpointError } from '../errors.ts';
-import type { ByteSource, TensorFile } from './checkpoint.ts';
+import { type ByteSource, PIECE, type TensorFile } from './checkpoint.ts';
 import { crc32 } from './crc32.ts';
 import { describe } from './json.ts';
 import { staysInside } from './source.ts';
@@ -7,8 +7,6 @@ import { staysInside } from './source.ts';
 /** Records and bytes of their list beyond which an archive is refused; the largest DINOv2 has 600 records. */
 const MAX_RECORDS = 20_000;
 const MAX_DIRECTORY = 8 * 2 ** 20;
-/** Bytes held at a time while a checksum is computed. */
-const PIECE = 4 * 2 ** 20;
 
 /** Signatures and fixed lengths of the structures, as in PKWARE's APPNOTE.TXT, section 4.3. */
 const END = { name: 'end of the central directory', signature: 0x06054b50, length: 22 };
@@ -20,7 +18,6 @@ const ZIP_64_FIELD = 1;
 const MAX_COMMENT = 0xffff;
 const ENCRYPTED = 1;
 const METHODS: ReadonlyMap<number, string> = new Map([
-  [0, 'stored'],
   [8, 'deflate'],
   [9, 'deflate64'],
   [12, 'bzip2'],
@@ -76,10 +73,10 @@ export class ZipRecord implements ByteSource {
 }
 
 /**
- * The records of a zip archive by name, zip64 included, in the order of their places. All that the archive says about itself is checked, but for the
- * checksums, which are when a record is read.
- * @throws {CheckpointError} naming file and record: compressed or encrypted, outside the file or inside another one, given twice, or with a name
- *   that leads out of the archive
+ * The records of a zip archive by name, zip64 included, in the order of their places. All that the archive says about itself is checked,
+ * but for the checksums, which are when a record is read.
+ * @throws {CheckpointError} naming file and record: compressed or encrypted, outside the file or inside another one, given twice, or with
+ * a name that leads out of the archive
  */
 export async function openZip(file: TensorFile): Promise<ReadonlyMap<string, ZipRecord>> {
   const { entries, offset, bytes } = await findDirectory(file);
@@ -126,7 +123,7 @@ async function findDirectory(file: TensorFile): Promise<Directory> {
   return { entries, offset, bytes };
 }
 
-/** @param limit where the record has to end at the latest */
+/** @param limit where it has to end at the latest, because its locator begins there */
 async function readEnd64(file: TensorFile, end: number, limit: number): Promise<Directory & { end: number }> {
   if (!(end + END_64.length <= limit)) throw refuse(file, `expected the ${END_64.name} before ${limit}, found ${end}`);
   const data = await view(file, end, END_64.length);

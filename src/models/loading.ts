@@ -31,7 +31,7 @@ export type Rename = (tensor: string) => string | undefined;
 
 /** Whether a tensor belongs to a head: a model without that head passes over it in a checkpoint. */
 export function isOfHead(name: string): boolean {
-  return name.startsWith('classifier.');
+  return /^(classifier|dino_head|ibot_head)\./.test(name);
 }
 
 /** Problems that one message names. */

@@ -10,8 +10,9 @@ const HEAD_SIZE = 64;
 const PATCHES = 'embeddings.patch_embeddings.projection.weight';
 
 /**
- * The configuration of a model that comes without one, from its tensors alone, in whichever layout {@link canonical} knows. What tensors do not tell is as
- * in all released models: heads of width 64, GELU, a layer norm epsilon of 1e-6, position embeddings of a square picture.
+ * The configuration of a model that comes without one, from its tensors alone, in whichever layout {@link canonical} knows. What tensors
+ * do not tell is as in all released models: heads of width 64, GELU, a layer norm epsilon of 1e-6, position embeddings of a square
+ * picture.
  * @param given fields that are known, of which `num_attention_heads` is needed where heads of width 64 do not fit
  * @throws {CheckpointError} when it is no DINOv2, naming the tensor that is missing or of other dimensions
  */
@@ -20,7 +21,7 @@ export function recogniseDinov2(
   given: Dinov2ConfigFields = {},
 ): Dinov2ConfigFields & { readonly model_type: 'dinov2' | 'dinov2_with_registers' } {
   const tensors = canonical(checkpoint).entries;
-  const refuse = (problem: string): CheckpointError => new CheckpointError(`${checkpoint.name}: expected a DINOv2 model: ${problem}`);
+  const refuse = (problem: string): CheckpointError => new CheckpointError(`${checkpoint.name}: not recognised as a DINOv2: ${problem}`);
   const mark = [...tensors.keys()].find((name) => `.${name}`.endsWith(`.${PATCHES}`));
   if (mark === undefined) throw refuse(`expected a tensor ${describe(PATCHES)} under this or its original name, found none`);
   const prefix = mark.slice(0, -PATCHES.length);
@@ -39,7 +40,7 @@ export function recogniseDinov2(
 
   let num_hidden_layers = 0;
   while (has(`encoder.layer.${num_hidden_layers}.norm1.weight`)) num_hidden_layers += 1;
-  dimsOf('encoder.layer.0.layer_scale1.lambda1', 1); // which the vision transformers that this one is like have not
+  dimsOf('encoder.layer.0.layer_scale1.lambda1', 1); // DINO v1, DeiT and their like have none
 
   const { num_attention_heads = hidden_size / HEAD_SIZE } = given;
   if (given.num_attention_heads === undefined && !Number.isInteger(num_attention_heads)) {
@@ -51,7 +52,7 @@ export function recogniseDinov2(
   const [outer = 0] = use_swiglu_ffn ? dimsOf('encoder.layer.0.mlp.weights_in.weight', 2) : dimsOf('encoder.layer.0.mlp.fc1.weight', 2);
   const hidden = use_swiglu_ffn ? (outer / 2) * 1.5 : outer; // a SwiGLU has two thirds of the units, in two halves
   const registers = has('embeddings.register_tokens') ? dimsOf('embeddings.register_tokens', 3)[1] : undefined;
-  const classes = tensors.has('classifier.weight') ? tensors.get('classifier.weight')?.dims[0] : undefined;
+  const classes = tensors.get('classifier.weight')?.dims[0];
   return {
     model_type: registers === undefined ? 'dinov2' : 'dinov2_with_registers',
     hidden_size,

@@ -12,6 +12,7 @@ import { recogniseDinov2 } from '../../src/models/recognition.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { sizeOf, Tensor } from '../../src/tensor/tensor.ts';
 import { golden, goldenPath, MemoryWriter, refuses } from '../checkpoint/helpers.ts';
+import { dict, float32, tensor, torchZip } from '../checkpoint/torchFiles.ts';
 import { assertWithin } from '../reference/compare.ts';
 import { readTensors } from './helpers.ts';
 
@@ -140,7 +141,7 @@ test('what is no DINOv2 is refused with the tensor that says so', async () => {
   const without = (...names: string[]): Checkpoint =>
     checkpointOf(Object.fromEntries(Object.entries(original(SMALL)).filter(([name]) => !names.includes(name))));
   const refused = (checkpoint: Checkpoint, ...parts: string[]): Promise<void> =>
-    refuses(() => recogniseDinov2(checkpoint), CheckpointError, 'x.pth: expected a DINOv2 model', ...parts);
+    refuses(() => recogniseDinov2(checkpoint), CheckpointError, 'x.pth: not recognised as a DINOv2', ...parts);
   await refused(checkpointOf({ weight: [1000, 768], bias: [1000] }), 'embeddings.patch_embeddings.projection.weight', 'found none');
   await refused(without('blocks.0.ls1.gamma'), '"encoder.layer.0.layer_scale1.lambda1"', 'found none'); // as in DINO v1 and DeiT
   await refused(without('pos_embed'), 'position_embeddings', 'found none');
@@ -213,6 +214,27 @@ for (const name of ['fb-backbone', 'fb-backbone-reg-swiglu']) {
     });
   }
 }
+
+test("a training checkpoint gives its teacher's features, out of chunks of blocks and beside the heads", async () => {
+  const checkpoint = await openCheckpoint(PLAIN);
+  const teacher: Record<string, Uint8Array> = {};
+  const storages: Record<string, Uint8Array> = { head: float32(1) };
+  for (const name of checkpoint.entries.keys()) {
+    const { dims, data, size, bytes } = await checkpoint.read(name);
+    const chunked = name.replace(/^blocks\.(\d+)/, (_, i) => `blocks.${Math.floor(Number(i) / 2)}.${i}`);
+    teacher[`backbone.${chunked}`] = tensor({ key: name, saved: size, dims });
+    storages[name] = new Uint8Array(data.buffer, data.byteOffset, bytes);
+  }
+  await checkpoint.close();
+  const head = tensor({ key: 'head', saved: 1, dims: [1] });
+  const value = dict({
+    student: dict({ x: head }),
+    teacher: dict({ ...teacher, 'dino_head.mlp.0.bias': head, 'ibot_head.mlp.0.bias': head }),
+  });
+  const model = await AutoModel.from_pretrained({ 'teacher_checkpoint.pth': torchZip(value, storages) }, { config: HEADS });
+  await agrees(model, 'fb-backbone', 'native');
+  model.dispose();
+});
 
 test('the class of a model loads its .pth and no other', async () => {
   const model = await Dinov2Model.from_pretrained(PLAIN, { config: HEADS });
