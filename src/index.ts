@@ -1,10 +1,10 @@
 /** DINOv2 on WebAssembly: the models, the image processor and the tensors they speak in. */
 
 import { host } from '#host';
-import type { ModelSource } from './checkpoint/source.ts';
+import type { ModelSource } from './files/source.ts';
 
-export type { FileContent, ModelSource } from './checkpoint/source.ts';
 export * from './errors.ts';
+export type { FileContent, ModelSource } from './files/source.ts';
 export { AutoImageProcessor, AutoImageProcessor as AutoProcessor, BitImageProcessor } from './image/processor.ts';
 export { RawImage } from './image/rawImage.ts';
 export { AutoBackbone, AutoModel, AutoModelForImageClassification } from './models/auto.ts';

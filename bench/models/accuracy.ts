@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { AutoBackbone, AutoImageProcessor, AutoModel, AutoModelForImageClassification, type Tensor } from '../../src/index.ts';
-import { goldenPath } from '../../test/checkpoint/helpers.ts';
+import { goldenPath } from '../../test/helpers.ts';
 import { flatten, goldenCalls, readTensors } from '../../test/models/helpers.ts';
 
 export interface Accuracy {

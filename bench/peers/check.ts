@@ -1,8 +1,8 @@
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { openCheckpoint } from '../../src/checkpoint/shards.ts';
-import { openSource } from '../../src/checkpoint/source.ts';
 import { CheckpointError, Dinov2Error } from '../../src/errors.ts';
+import { openSource } from '../../src/files/source.ts';
 import { Dinov2Config } from '../../src/models/config.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { dinov2ToOnnx } from './onnx.ts';

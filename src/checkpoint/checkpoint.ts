@@ -1,8 +1,8 @@
 import { CheckpointError, DisposedError, DTypeError, MemoryError } from '../errors.ts';
+import { describe } from '../files/json.ts';
 import type { RandomAccess } from '../hosts/host.ts';
 import { type DataOf, DTYPES, type DType } from '../tensor/dtype.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
-import { describe } from './json.ts';
 
 /** Bytes that are held at a time while something large is read; a multiple of every element size. */
 export const PIECE = 4 * 2 ** 20;

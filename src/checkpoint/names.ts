@@ -1,6 +1,6 @@
 import { CheckpointError } from '../errors.ts';
+import { describe } from '../files/json.ts';
 import { type ByteSource, Checkpoint, type Entry, type Extent } from './checkpoint.ts';
-import { describe } from './json.ts';
 
 /**
  * Replaces part of a tensor's name, whole words between dots. One name for one renames; several for one join tensors along dimension 0, in

@@ -1,4 +1,4 @@
-import { describe } from './json.ts';
+import { describe } from '../files/json.ts';
 
 /** Steps after which a pickle is refused, for each may take memory. A checkpoint of the largest DINOv2 has 30 thousand. */
 const MAX_STEPS = 1_000_000;

@@ -1,7 +1,7 @@
 import { CheckpointError } from '../errors.ts';
+import { describe } from '../files/json.ts';
 import type { RandomAccess } from '../hosts/host.ts';
 import { type ByteSource, Checkpoint, type Entry, type Extent, TensorFile } from './checkpoint.ts';
-import { describe } from './json.ts';
 import { type PickleFunction, unpickle } from './pickle.ts';
 import { GatheredView, isContiguous, spanOf } from './strided.ts';
 import { openZip, type ZipRecord } from './zip.ts';

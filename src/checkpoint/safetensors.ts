@@ -1,9 +1,9 @@
 import { ArgumentError, CheckpointError, DTypeError, ShapeError } from '../errors.ts';
+import { describe, isJsonObject, parseJson } from '../files/json.ts';
 import type { AtomicWriter, RandomAccess } from '../hosts/host.ts';
 import { bytesOf, checkDType, DTYPES, type DType, type TensorData } from '../tensor/dtype.ts';
 import { sizeOf } from '../tensor/tensor.ts';
 import { Checkpoint, type Entry, TensorFile } from './checkpoint.ts';
-import { describe, isJsonObject, parseJson } from './json.ts';
 
 /** As in the original, safetensors/src/tensor.rs. */
 const MAX_HEADER = 100_000_000;

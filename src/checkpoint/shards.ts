@@ -1,10 +1,10 @@
 import { ArgumentError, CheckpointError, NotFoundError } from '../errors.ts';
+import { describe, isJsonObject } from '../files/json.ts';
+import { jsonFile, type OutputFile, writeFiles } from '../files/output.ts';
+import { fileSystem, type ModelSource, openSource, readJson, type Source, staysInside } from '../files/source.ts';
 import { Checkpoint, type Entry } from './checkpoint.ts';
-import { describe, isJsonObject } from './json.ts';
-import { jsonFile, type OutputFile, writeFiles } from './output.ts';
 import { openPth } from './pth.ts';
 import { bytesOfTensor, checkTensors, type NamedTensor, openSafetensors, writeSafetensors } from './safetensors.ts';
-import { fileSystem, type ModelSource, openSource, readJson, type Source, staysInside } from './source.ts';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';

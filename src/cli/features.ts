@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
-import { writeFiles } from '../checkpoint/output.ts';
-import { fileSystem } from '../checkpoint/source.ts';
 import { ArgumentError } from '../errors.ts';
+import { writeFiles } from '../files/output.ts';
+import { fileSystem } from '../files/source.ts';
 import { AutoBackbone, AutoConfig, RawImage } from '../index.ts';
 import { bytePicture, colorPicture, encodePng, sideBySide } from '../plot/index.ts';
 import { patchAlignedSize, patchFeatures, patchGrid, pca } from '../tasks/index.ts';

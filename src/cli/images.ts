@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import { fileSystem } from '../checkpoint/source.ts';
 import { NotFoundError } from '../errors.ts';
+import { fileSystem } from '../files/source.ts';
 
 const IN_FOLDERS = '**/*.{png,jpg,jpeg}';
 

@@ -1,7 +1,7 @@
 import { encodeNpy } from '../checkpoint/npy.ts';
 import { writeSafetensors } from '../checkpoint/safetensors.ts';
-import { fileSystem } from '../checkpoint/source.ts';
 import { ArgumentError, Dinov2Error, HostError, ShapeError } from '../errors.ts';
+import { fileSystem } from '../files/source.ts';
 import type { AtomicWriter } from '../hosts/host.ts';
 import { type Float32, Tensor } from '../tensor/index.ts';
 import type { Pipe } from './terminal.ts';

@@ -1,5 +1,6 @@
 import { host } from '#host';
 import { ArgumentError, HostError, ImageError, NotFoundError } from '../errors.ts';
+import { pathOf } from '../files/source.ts';
 
 /** Where the bytes of an image file are: a path, a URL (http:, https:, data:, blob:, file:), or the bytes. */
 export type FileInput = string | URL | Blob | ArrayBuffer | Uint8Array;
@@ -28,14 +29,6 @@ export async function readBytes(input: FileInput): Promise<SourceBytes> {
   const text = String(input);
   if (/^(https?|data|blob):/i.test(text)) return download(text);
   return readFile(/^file:/i.test(text) ? pathOf(text) : text);
-}
-
-function pathOf(url: string): string {
-  try {
-    return decodeURIComponent(new URL(url).pathname).replace(/^\/(?=[A-Za-z]:)/, ''); // file:///C:/photos
-  } catch (cause) {
-    throw new ArgumentError(`image: expected a file: URL, found ${JSON.stringify(url)}`, { cause });
-  }
 }
 
 async function readFile(path: string): Promise<SourceBytes> {

@@ -1,8 +1,8 @@
 import { Callable } from '../callable.ts';
-import { describe, isJsonObject } from '../checkpoint/json.ts';
-import { jsonFile, writeFiles } from '../checkpoint/output.ts';
-import { fileSystem, type ModelSource, openSource, readJson } from '../checkpoint/source.ts';
 import { ConfigError, ImageError, ShapeError } from '../errors.ts';
+import { describe, isJsonObject } from '../files/json.ts';
+import { jsonFile, writeFiles } from '../files/output.ts';
+import { fileSystem, type ModelSource, openSource, readJson } from '../files/source.ts';
 import { checkOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { centerOf, checkSize, convertChannels, cutOut, type Pixels } from './pixels.ts';

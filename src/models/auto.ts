@@ -1,4 +1,4 @@
-import type { ModelSource } from '../checkpoint/source.ts';
+import type { ModelSource } from '../files/source.ts';
 import { AutoConfig } from './config.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
 import type { FromPretrainedOptions } from './pretrained.ts';

@@ -1,8 +1,8 @@
-import { describe, isJsonObject, type JsonObject } from '../checkpoint/json.ts';
-import { jsonFile, writeFiles } from '../checkpoint/output.ts';
 import { findCheckpoint, HUB_FILES, openCheckpoint } from '../checkpoint/shards.ts';
-import { fileSystem, type ModelSource, openSource, readJson } from '../checkpoint/source.ts';
 import { ConfigError } from '../errors.ts';
+import { describe, isJsonObject, type JsonObject } from '../files/json.ts';
+import { jsonFile, writeFiles } from '../files/output.ts';
+import { fileSystem, type ModelSource, openSource, readJson } from '../files/source.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { recogniseDinov2 } from './recognition.ts';
 

@@ -1,5 +1,5 @@
-import { describe } from '../checkpoint/json.ts';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.ts';
+import { describe } from '../files/json.ts';
 import { checkOptions } from '../options.ts';
 import type { Float32 } from '../tensor/place.ts';
 import { checkDims } from '../tensor/place.ts';

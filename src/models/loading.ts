@@ -94,7 +94,7 @@ function match(parameters: Parameters, checkpoint: Checkpoint, rename: Rename): 
   }
   if (problems.length > 0) {
     const more = problems.length > NAMED_PROBLEMS ? `; and ${problems.length - NAMED_PROBLEMS} more` : '';
-    throw new CheckpointError(`${checkpoint.name}: does not fit its config.json: ${problems.slice(0, NAMED_PROBLEMS).join('; ')}${more}`);
+    throw new CheckpointError(`${checkpoint.name}: does not fit its configuration: ${problems.slice(0, NAMED_PROBLEMS).join('; ')}${more}`);
   }
   return found;
 }

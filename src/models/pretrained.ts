@@ -1,9 +1,9 @@
 import { Callable } from '../callable.ts';
-import { describe } from '../checkpoint/json.ts';
 import { canonical } from '../checkpoint/names.ts';
 import { openCheckpoint, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
-import type { ModelSource } from '../checkpoint/source.ts';
 import { ArgumentError, DTypeError } from '../errors.ts';
+import { describe } from '../files/json.ts';
+import type { ModelSource } from '../files/source.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { Parameters } from '../nn/parameters.ts';
 import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';

@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { describe } from '../checkpoint/json.ts';
 import { canonical } from '../checkpoint/names.ts';
 import { CheckpointError } from '../errors.ts';
+import { describe } from '../files/json.ts';
 import type { Dinov2ConfigFields } from './config.ts';
 
 /** Width of a head in all released models. Tensors do not tell it. */

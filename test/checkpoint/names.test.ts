@@ -4,10 +4,10 @@ import { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { canonical, type Rule, rename } from '../../src/checkpoint/names.ts';
 import { type NamedTensor, openSafetensors, writeSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { openCheckpoint } from '../../src/checkpoint/shards.ts';
-import { openSource } from '../../src/checkpoint/source.ts';
 import { CheckpointError } from '../../src/errors.ts';
+import { openSource } from '../../src/files/source.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
-import { goldenPath, MemoryWriter, refuses } from './helpers.ts';
+import { goldenPath, MemoryWriter, refuses } from '../helpers.ts';
 
 async function checkpointOf(tensors: readonly NamedTensor[]): Promise<Checkpoint> {
   const writer = new MemoryWriter();

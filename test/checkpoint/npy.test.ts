@@ -4,7 +4,7 @@ import { encodeNpy } from '../../src/checkpoint/npy.ts';
 import { DTypeError, ShapeError } from '../../src/errors.ts';
 import { DTYPES, type DType } from '../../src/tensor/dtype.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
-import { refuses } from './helpers.ts';
+import { refuses } from '../helpers.ts';
 
 const zeros = (dtype: DType, dims: number[]): Tensor => new Tensor(dtype, new DTYPES[dtype](dims.reduce((a, b) => a * b, 1)), dims);
 

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { unpickle } from '../../src/checkpoint/pickle.ts';
 import { CheckpointError } from '../../src/errors.ts';
-import { refuses, valueOrNamedError } from './helpers.ts';
+import { refuses, valueOrNamedError } from '../helpers.ts';
 import { bytes, dict, integer, number, PROTO, STOP, text, tuple } from './torchFiles.ts';
 
 type Part = string | number | Uint8Array;

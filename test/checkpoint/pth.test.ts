@@ -3,11 +3,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { openPth } from '../../src/checkpoint/pth.ts';
-import { openSource } from '../../src/checkpoint/source.ts';
 import { CheckpointError, DTypeError } from '../../src/errors.ts';
+import { openSource } from '../../src/files/source.ts';
 import type { RandomAccess } from '../../src/hosts/host.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
-import { golden, refuses, valueOrNamedError } from './helpers.ts';
+import { golden, refuses, valueOrNamedError } from '../helpers.ts';
 import {
   bytes,
   dict,

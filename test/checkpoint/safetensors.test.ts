@@ -3,11 +3,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { type NamedTensor, openSafetensors, writeSafetensors } from '../../src/checkpoint/safetensors.ts';
-import { openSource } from '../../src/checkpoint/source.ts';
 import { ArgumentError, CheckpointError, DisposedError, DTypeError, ShapeError } from '../../src/errors.ts';
+import { openSource } from '../../src/files/source.ts';
 import type { RandomAccess } from '../../src/hosts/host.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
-import { golden, MemoryWriter, refuses, valueOrNamedError } from './helpers.ts';
+import { golden, MemoryWriter, refuses, valueOrNamedError } from '../helpers.ts';
 
 // both written by the Python package safetensors 0.8.0 (`safetensors.serialize`)
 const EVERY_DTYPE = golden('safetensors/every-dtype.safetensors');

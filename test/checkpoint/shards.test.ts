@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
 import { openCheckpoint, saveCheckpoint } from '../../src/checkpoint/shards.ts';
 import { ArgumentError, CheckpointError, ConfigError, DTypeError, NotFoundError, ShapeError } from '../../src/errors.ts';
-import { golden, goldenPath, refuses, valueOrNamedError, withFolder } from './helpers.ts';
+import { golden, goldenPath, refuses, valueOrNamedError, withFolder } from '../helpers.ts';
 
 const INDEX = 'model.safetensors.index.json';
 const FIRST = 'model-00001-of-00003.safetensors';

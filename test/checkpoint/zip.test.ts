@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TensorFile } from '../../src/checkpoint/checkpoint.ts';
-import { openSource } from '../../src/checkpoint/source.ts';
 import { openZip, type ZipRecord } from '../../src/checkpoint/zip.ts';
 import { CheckpointError } from '../../src/errors.ts';
-import { golden, refuses } from './helpers.ts';
+import { openSource } from '../../src/files/source.ts';
+import { golden, refuses } from '../helpers.ts';
 import { bytes, integer, type ZipEnd, type ZipFields, zip } from './torchFiles.ts';
 
 async function open(archive: Uint8Array<ArrayBuffer>): Promise<ReadonlyMap<string, ZipRecord>> {

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { softmax, type Tensor } from '../../src/index.ts';
 import type { Classification } from '../../src/tasks/index.ts';
-import { goldenPath } from '../checkpoint/helpers.ts';
+import { goldenPath } from '../helpers.ts';
 import { readTensors } from '../models/helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
 import { dinov2, readNpy, withWorkplace } from './helpers.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Tensor } from '../../src/index.ts';
-import { goldenPath } from '../checkpoint/helpers.ts';
+import { goldenPath } from '../helpers.ts';
 import { readTensors } from '../models/helpers.ts';
 import { assertSame, assertWithin } from '../reference/compare.ts';
 import { dinov2, readNpy, withWorkplace } from './helpers.ts';

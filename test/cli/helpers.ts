@@ -5,7 +5,7 @@ import { run } from '../../src/cli/program.ts';
 import type { Stream, Terminal } from '../../src/cli/terminal.ts';
 import { BitImageProcessor, Dinov2ForImageClassification } from '../../src/index.ts';
 import { encodePng } from '../../src/plot/index.ts';
-import { withFolder } from '../checkpoint/helpers.ts';
+import { withFolder } from '../helpers.ts';
 import { randomPixels } from '../image/helpers.ts';
 
 /** A stream that keeps what is written to it; from the write on that `fail` gives an error for, it fails. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findImages } from '../../src/cli/images.ts';
-import { withFolder } from '../checkpoint/helpers.ts';
+import { withFolder } from '../helpers.ts';
 
 /** A folder with files of these names. */
 async function withFiles(names: string[], body: (at: (name: string) => string) => Promise<void>): Promise<void> {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { goldenPath } from '../checkpoint/helpers.ts';
+import { goldenPath } from '../helpers.ts';
 import { dinov2, withWorkplace } from './helpers.ts';
 
 const LYING = goldenPath('image/images/exif-6.jpg');

@@ -85,7 +85,7 @@ const BAD_INPUT: readonly [what: string, args: (place: Workplace) => string[], p
   ],
   ['a pattern that matches nothing', ({ model, path }) => [path('*.jpg'), '--model', model], ['*.jpg', 'found none']],
   ['a folder without images', ({ model }) => [model, '--model', model], ['PNG or JPEG files in this folder', 'found none']],
-  ['a model that is not there', ({ picture, path }) => [picture('a.png'), '--model', path('nope')], ['nope', 'no such folder']],
+  ['a model that is not there', ({ picture, path }) => [picture('a.png'), '--model', path('nope')], ['nope', 'found neither']],
   ['a folder without a model', ({ picture, folder }) => [picture('a.png'), '--model', folder], [' with preprocessor_config.json']],
   [
     'a model with truncated weights',

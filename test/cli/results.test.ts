@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { FORMATS, fileSink, formatOf, type Result, stdoutSink } from '../../src/cli/results.ts';
 import { Pipe } from '../../src/cli/terminal.ts';
 import { ArgumentError } from '../../src/errors.ts';
-import { refuses, withFolder } from '../checkpoint/helpers.ts';
+import { refuses, withFolder } from '../helpers.ts';
 import { randomFloats } from '../reference/random.ts';
 import { Recorder } from './helpers.ts';
 

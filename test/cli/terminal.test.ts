@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lineOf, Pipe } from '../../src/cli/terminal.ts';
 import { HostError, ImageError } from '../../src/errors.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { errno, Recorder } from './helpers.ts';
 
 test('a pipe closes when nobody reads it, and takes no more', async () => {

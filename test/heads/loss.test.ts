@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { classificationLoss, type ProblemType } from '../../src/heads/loss.ts';
 import { type DType, Tensor } from '../../src/tensor/index.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
 
 const logits = (...rows: number[][]): Tensor<'float32'> => new Tensor('float32', rows.flat(), [rows.length, (rows[0] as number[]).length]);

@@ -7,7 +7,7 @@ import { ArgumentError, ImageError } from '../../src/errors.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import { isJpeg, jpegSegments, readJpegHeader } from '../../src/image/jpeg.ts';
 import { isPng, type PngChunk, pngChunks, readPngHeader } from '../../src/image/png.ts';
-import { refuses, valueOrNamedError } from '../checkpoint/helpers.ts';
+import { refuses, valueOrNamedError } from '../helpers.ts';
 import { encodePng, type PngPicture, pngFile, SAMPLES } from '../reference/png.ts';
 import { decoded, difference, INFO, PICTURES, picture, randomNumbers, tensors } from './helpers.ts';
 

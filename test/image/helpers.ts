@@ -4,7 +4,7 @@ import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import type { Pixels } from '../../src/image/pixels.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
-import { golden, goldenPath } from '../checkpoint/helpers.ts';
+import { golden, goldenPath } from '../helpers.ts';
 
 export const PICTURES: readonly string[] = readdirSync(goldenPath('image/images')).sort();
 

@@ -6,7 +6,7 @@ import { ArgumentError, ConfigError, ImageError, NotFoundError, ShapeError } fro
 import { AutoImageProcessor, BitImageProcessor, type BitImageProcessorOptions } from '../../src/image/processor.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
-import { refuses, withFolder } from '../checkpoint/helpers.ts';
+import { refuses, withFolder } from '../helpers.ts';
 import { difference, picture, picturePath, randomPixels, tensors } from './helpers.ts';
 
 /** preprocessor_config.json of facebook/dinov2-base. */

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ImageError, NotFoundError } from '../../src/errors.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
 import { resize } from '../../src/image/resize.ts';
-import { goldenPath, refuses, withFolder } from '../checkpoint/helpers.ts';
+import { goldenPath, refuses, withFolder } from '../helpers.ts';
 import { decoded, picture, picturePath, randomPixels } from './helpers.ts';
 
 const SMALL = decoded('small.png');

@@ -5,7 +5,7 @@ import { ArgumentError, ImageError } from '../../src/errors.ts';
 import { convertChannels, cutOut } from '../../src/image/pixels.ts';
 import { RESAMPLING, type Resampling, resize } from '../../src/image/resize.ts';
 import { Engine } from '../../src/runtime/engine.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { resample } from '../reference/resample.ts';
 import { decoded, difference, randomPixels, tensors } from './helpers.ts';
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ConfigError, NotFoundError } from '../../src/errors.ts';
 import { AutoBackbone, AutoModel, AutoModelForImageClassification } from '../../src/models/auto.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from '../../src/models/dinov2.ts';
-import { refuses, withFolder } from '../checkpoint/helpers.ts';
+import { refuses, withFolder } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 import { pixels, TINY } from './helpers.ts';
 

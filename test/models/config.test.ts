@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfigError, NotFoundError } from '../../src/errors.ts';
 import { AutoConfig, Dinov2Config, type Dinov2ConfigFields, Dinov2WithRegistersConfig } from '../../src/models/config.ts';
-import { goldenPath, refuses, valueOrNamedError, withFolder } from '../checkpoint/helpers.ts';
+import { goldenPath, refuses, valueOrNamedError, withFolder } from '../helpers.ts';
 
 const json = (value: unknown): { 'config.json': Uint8Array } => ({ 'config.json': new TextEncoder().encode(JSON.stringify(value)) });
 const refused = (fields: unknown, ...parts: string[]): Promise<void> =>

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { AutoImageProcessor } from '../../src/image/processor.ts';
 import { AutoModel, AutoModelForImageClassification } from '../../src/models/auto.ts';
 import type { Tensor } from '../../src/tensor/index.ts';
-import { goldenPath } from '../checkpoint/helpers.ts';
+import { goldenPath } from '../helpers.ts';
 import { assertWithinOfLargest } from '../reference/compare.ts';
 import { readTensors } from './helpers.ts';
 

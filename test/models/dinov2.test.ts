@@ -6,7 +6,7 @@ import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from '../..
 import type { ModelOptions } from '../../src/models/pretrained.ts';
 import type { Tensor } from '../../src/tensor/index.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/ops.ts';
 import { flatten, pixels, TINY } from './helpers.ts';

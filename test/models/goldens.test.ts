@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { AutoBackbone, AutoModel, AutoModelForImageClassification } from '../../src/models/auto.ts';
 import type { FromPretrainedOptions } from '../../src/models/pretrained.ts';
 import type { Tensor } from '../../src/tensor/index.ts';
-import { goldenPath } from '../checkpoint/helpers.ts';
+import { goldenPath } from '../helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
 import { flatten, type GoldenCall, goldenCalls } from './helpers.ts';
 

@@ -5,7 +5,7 @@ import type { FileSystem } from '../../src/hosts/host.ts';
 import type { Dinov2ConfigFields } from '../../src/models/config.ts';
 import type { Tensor } from '../../src/tensor/index.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
-import { goldenPath } from '../checkpoint/helpers.ts';
+import { goldenPath } from '../helpers.ts';
 import { randomTensor } from '../tensor/helpers.ts';
 
 /** One call of a reference model: what it was given and what it gave, by name; lists as "attentions.0", "attentions.1", ... */

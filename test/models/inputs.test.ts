@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, DTypeError, ShapeError } from '../../src/errors.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from '../../src/models/dinov2.ts';
 import { type DType, Tensor } from '../../src/tensor/index.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 import { pixels, TINY } from './helpers.ts';
 

@@ -7,7 +7,7 @@ import { Dinov2ForImageClassification, Dinov2Model } from '../../src/models/dino
 import type { ProgressInfo } from '../../src/models/loading.ts';
 import type { FromPretrainedOptions } from '../../src/models/pretrained.ts';
 import { type DType, Tensor } from '../../src/tensor/index.ts';
-import { refuses, withFolder } from '../checkpoint/helpers.ts';
+import { refuses, withFolder } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 import { pixels, TINY } from './helpers.ts';
 
@@ -111,7 +111,7 @@ test('a model’s checkpoint is no classifier', async () => {
 test('missing, left over and misshapen tensors are named with both shapes', async () => {
   const name = 'encoder.layer.1.norm2.bias';
   const found = (change: (weights: Weights) => void, ...parts: string[]): Promise<void> =>
-    refuses(() => load(change), CheckpointError, 'config.json', ...parts);
+    refuses(() => load(change), CheckpointError, 'configuration', ...parts);
   await found((w) => w.delete(name), `"${name}": expected [12], found none`);
   await found(
     (w) => w.set('encoder.layer.3.norm2.bias', new Tensor('float32', [1], [1])),

@@ -7,7 +7,7 @@ import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from '../..
 import type { ModelInputs, Traced, TraceShape } from '../../src/models/pretrained.ts';
 import { type DType, Tensor } from '../../src/tensor/index.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
-import { refuses, withFolder } from '../checkpoint/helpers.ts';
+import { refuses, withFolder } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 import { flatten, pixels, TINY } from './helpers.ts';
 

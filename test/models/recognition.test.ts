@@ -11,8 +11,8 @@ import { Dinov2Model } from '../../src/models/dinov2.ts';
 import { recogniseDinov2 } from '../../src/models/recognition.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { sizeOf, Tensor } from '../../src/tensor/tensor.ts';
-import { golden, goldenPath, MemoryWriter, refuses } from '../checkpoint/helpers.ts';
 import { dict, float32, tensor, torchZip } from '../checkpoint/torchFiles.ts';
+import { golden, goldenPath, MemoryWriter, refuses } from '../helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
 import { readTensors } from './helpers.ts';
 

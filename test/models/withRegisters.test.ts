@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Dinov2Model, Dinov2WithRegistersModel } from '../../src/index.ts';
-import { withFolder } from '../checkpoint/helpers.ts';
+import { withFolder } from '../helpers.ts';
 import { assertSame } from '../reference/compare.ts';
 import { pixels, TINY } from './helpers.ts';
 

@@ -6,7 +6,7 @@ import { Parameters } from '../../src/nn/parameters.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { type Float32, placed } from '../../src/tensor/place.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/conv.ts';
 import { randomTensor } from '../tensor/helpers.ts';

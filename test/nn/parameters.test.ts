@@ -4,7 +4,7 @@ import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { Parameters } from '../../src/nn/parameters.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { placed } from '../../src/tensor/place.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 import { randomTensor } from '../tensor/helpers.ts';
 

@@ -5,7 +5,7 @@ import { decodeImage } from '../../src/image/decode.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
 import { bytePicture, colorPicture, encodePng, sideBySide } from '../../src/plot/index.ts';
 import { Tensor } from '../../src/tensor/index.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { randomPixels } from '../image/helpers.ts';
 
 const COLORS = new Tensor('float32', [1, 0, 0, 0, 1, 0, 0, 0, 1, 0.2, 0.4, 2], [2, 2, 3]);

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, DisposedError, HostError, MemoryError } from '../../src/errors.ts';
 import { Engine, type EngineOptions } from '../../src/runtime/engine.ts';
 import { hasRelaxedSimd } from '../../src/runtime/features.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 
 const floats = (...values: number[]): Float32Array<ArrayBuffer> => Float32Array.from(values);
 

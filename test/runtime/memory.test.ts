@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MemoryError } from '../../src/errors.ts';
 import { Memory } from '../../src/runtime/memory.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 
 const PAGE = 65536;
 

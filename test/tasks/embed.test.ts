@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { AutoModel, EMBEDDED_MODEL, Tensor } from '../../src/index.ts';
 import { embed, type Pooling } from '../../src/tasks/index.ts';
-import { goldenPath, refuses } from '../checkpoint/helpers.ts';
+import { goldenPath, refuses } from '../helpers.ts';
 import { readTensors } from '../models/helpers.ts';
 import { assertSame, assertWithin } from '../reference/compare.ts';
 

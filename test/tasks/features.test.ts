@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { Dinov2Config, Tensor } from '../../src/index.ts';
 import { patchAlignedSize, patchFeatures, patchGrid } from '../../src/tasks/index.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSame } from '../reference/compare.ts';
 
 const CONFIG = new Dinov2Config({ patch_size: 14 });

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { pca, principalComponents } from '../../src/tasks/index.ts';
 import { Tensor } from '../../src/tensor/index.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSame, assertWithin } from '../reference/compare.ts';
 import { randomFloats, uniform } from '../reference/random.ts';
 

@@ -8,7 +8,7 @@ import { concatChannels, conv2d, convTranspose2d, Tensor } from '../../src/tenso
 import { PackedMatrix } from '../../src/tensor/linear.ts';
 import { type Float32, placed } from '../../src/tensor/place.ts';
 import { testKernels } from '../assembly/helpers.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSameBits, assertWithin, UNIT } from '../reference/compare.ts';
 import * as reference from '../reference/conv.ts';
 import { ACTIVATIONS } from '../reference/ops.ts';

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DTypeError } from '../../src/errors.ts';
 import { bytesOf, checkDType, DTYPES } from '../../src/tensor/dtype.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 
 test('an element has the bytes its dtype says', () => {
   const bytes = { float32: 4, float16: 2, bfloat16: 2, int64: 8, int32: 4, int8: 1, uint8: 1, bool: 1 };

@@ -7,7 +7,7 @@ import { ACTIVATIONS, type Activation } from '../../src/runtime/kernels.ts';
 import { linear, Tensor } from '../../src/tensor/index.ts';
 import { PackedMatrix } from '../../src/tensor/linear.ts';
 import { type Float32, placed } from '../../src/tensor/place.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/ops.ts';
 import { randomTensor } from './helpers.ts';

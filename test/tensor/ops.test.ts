@@ -24,7 +24,7 @@ import {
   Tensor,
   transpose,
 } from '../../src/tensor/index.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSame, assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/ops.ts';
 import { randomFloats } from '../reference/random.ts';

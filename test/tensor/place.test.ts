@@ -4,7 +4,7 @@ import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { add, Tensor } from '../../src/tensor/index.ts';
 import { addressOf, checkDims, copyTo, fetch, owned, place, placed } from '../../src/tensor/place.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 
 const ONE_TWO = new Tensor('float32', [1, 2], [2]);
 

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { type ResampleOptions, resample, Tensor } from '../../src/tensor/index.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSame, assertSameBits, assertWithin } from '../reference/compare.ts';
 import { interpolate } from '../reference/interpolate.ts';
 import { randomTensor } from './helpers.ts';

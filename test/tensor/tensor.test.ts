@@ -5,7 +5,7 @@ import { Engine } from '../../src/runtime/engine.ts';
 import { DTYPES, type DType } from '../../src/tensor/dtype.ts';
 import { Tensor } from '../../src/tensor/index.ts';
 import { place } from '../../src/tensor/place.ts';
-import { refuses } from '../checkpoint/helpers.ts';
+import { refuses } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 
 const make = (...args: unknown[]): unknown => new Tensor(...(args as ConstructorParameters<typeof Tensor>));

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { jsonFile, type OutputFile, writeFiles } from '../../src/checkpoint/output.ts';
 import { ArgumentError } from '../../src/errors.ts';
-import { refuses, withFolder } from './helpers.ts';
+import { jsonFile, type OutputFile, writeFiles } from '../../src/files/output.ts';
+import { refuses, withFolder } from '../helpers.ts';
 
 const failing = (path: string): OutputFile => ({
   path,

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { describe, isJsonObject, parseJson } from '../../src/checkpoint/json.ts';
 import { ConfigError } from '../../src/errors.ts';
-import { refuses } from './helpers.ts';
+import { describe, isJsonObject, parseJson } from '../../src/files/json.ts';
+import { refuses } from '../helpers.ts';
 
 const parse = (text: string): unknown => parseJson(new TextEncoder().encode(text), (problem) => new ConfigError(problem));
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ModelSource, openSource, readJson, staysInside } from '../../src/checkpoint/source.ts';
 import { ArgumentError, ConfigError, HostError, NotFoundError } from '../../src/errors.ts';
-import { refuses, withFolder } from './helpers.ts';
+import { type ModelSource, openSource, readJson, staysInside } from '../../src/files/source.ts';
+import { refuses, withFolder } from '../helpers.ts';
 
 const bytes = new TextEncoder().encode('{"a": 1}');
 

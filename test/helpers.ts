@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { Dinov2Error } from '../../src/errors.ts';
-import type { AtomicWriter } from '../../src/hosts/host.ts';
+import { Dinov2Error } from '../src/errors.ts';
+import type { AtomicWriter } from '../src/hosts/host.ts';
 
 export function goldenPath(name: string): string {
-  return new URL(`../goldens/${name}`, import.meta.url).pathname;
+  return new URL(`./goldens/${name}`, import.meta.url).pathname;
 }
 
 export function golden(name: string): Uint8Array<ArrayBuffer> {

@@ -78,9 +78,13 @@ function advice(path: string): string {
   return `: to use the model of that name, download its files from https://huggingface.co/${path}/tree/main into a folder, and give its path`;
 }
 
-function pathOf(url: URL): string {
-  if (url.protocol !== 'file:') throw new ArgumentError(`source: expected a file: URL, found ${url}`);
-  return decodeURIComponent(url.pathname).replace(/^\/(?=[A-Za-z]:)/, ''); // file:///C:/models
+/** The path of a file: URL. @throws {ArgumentError} when it is another URL, or none */
+export function pathOf(url: string | URL): string {
+  try {
+    const { protocol, pathname } = new URL(url);
+    if (protocol === 'file:') return decodeURIComponent(pathname).replace(/^\/(?=[A-Za-z]:)/, ''); // file:///C:/models
+  } catch {} // not a URL, or with an escape that is none
+  throw new ArgumentError(`expected a file: URL, found ${describe(String(url))}`);
 }
 
 class Folder implements Source {
