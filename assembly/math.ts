@@ -1,10 +1,13 @@
 /**
- * exp, erf and what is made of them, four numbers at a time. The constants were fitted for this file: minimax by iteratively reweighted least squares
- * on Chebyshev nodes in float64, then rounded to float32. NaN in, NaN out; infinities as in IEEE arithmetic.
+ * exp, erf and what is made of them, four numbers at a time. The constants were fitted for this file: minimax by iteratively reweighted
+ * least squares on Chebyshev nodes in float64, then rounded to float32. NaN in, NaN out; infinities as in IEEE arithmetic.
  */
 import { madd } from './simd';
 
-/** Constants stand in memory, from where one load spreads them over a vector: V8 builds a vector constant anew, in three instructions, at each use. */
+/**
+ * Constants stand in memory, from where one load spreads them over a vector: V8 builds a vector constant anew, in three instructions, at
+ * each use.
+ */
 // @ts-ignore: decorator
 @inline
 export function at(table: usize, index: usize): v128 {
@@ -28,8 +31,8 @@ const EXP = memory.data<f32>([
 ]);
 
 /**
- * e^x, within 2 ulp. n = round(x / ln 2) and r = x - n ln 2 in [-ln 2 / 2, ln 2 / 2] give 2^n p(r), p of degree 6 (relative error 3e-9 before rounding).
- * 0 below -87.7, infinity above 88.4.
+ * e^x, within 2 ulp. n = round(x / ln 2) and r = x - n ln 2 in [-ln 2 / 2, ln 2 / 2] give 2^n p(r), p of degree 6 (relative error 3e-9
+ * before rounding). 0 below -87.7, infinity above 88.4.
  */
 // @ts-ignore: decorator
 @inline
@@ -55,8 +58,9 @@ const ERF = memory.data<f32>([
 ]);
 
 /**
- * erf(x) = (2 / sqrt pi) integral of e^(-t^2) from 0 to x, within 4e-7. x p(x^2) / q(x^2), both of degree 5, fitted to |x| <= 3.92 (relative error 2e-8 before
- * rounding), beyond which it is 1 in float32; at 4 the quotient is above 1 however it is rounded, so that large numbers give 1 exactly.
+ * erf(x) = (2 / sqrt pi) integral of e^(-t^2) from 0 to x, within 4e-7. x p(x^2) / q(x^2), both of degree 5, fitted to |x| <= 3.92
+ * (relative error 2e-8 before rounding), beyond which it is 1 in float32; at 4 the quotient is above 1 however it is rounded, so that large
+ * numbers give 1 exactly.
  */
 // @ts-ignore: decorator
 @inline
@@ -77,7 +81,9 @@ export function erf(x: v128): v128 {
 }
 
 // prettier-ignore
-const FACTORS = memory.data<f32>([0.5, 1, 2, 0.7071067811865476, 0.7978845608028654, 0.044715, 1.702, 1.0507009873554805, 1.7580993408473766]);
+const FACTORS = memory.data<f32>([
+  0.5, 1, 2, 0.7071067811865476, 0.7978845608028654, 0.044715, 1.702, 1.0507009873554805, 1.7580993408473766,
+]);
 const HALF: usize = 0;
 const ONE: usize = 1;
 const TWO: usize = 2;

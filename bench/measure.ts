@@ -15,8 +15,8 @@ export interface Timing {
 }
 
 /**
- * Times the candidates in turn, A B C A B C ..., so that a machine whose speed drifts slows all of them alike. Two rounds of warm-up are not counted.
- * Ratios are taken within a round.
+ * Times the candidates in turn, A B C A B C ..., so that a machine whose speed drifts slows all of them alike. Two rounds of warm-up are
+ * not counted. Ratios are taken within a round.
  */
 export async function interleave(candidates: readonly Candidate[], rounds: number): Promise<Timing[]> {
   const times = candidates.map(() => [] as number[]);

@@ -7,7 +7,9 @@ import type { Tensor } from '../src/tensor/index.ts';
 import { readTensors } from './models/helpers.ts';
 import { assertWithinOfLargest } from './reference/compare.ts';
 
-/** A folder with config.json, model.safetensors and preprocessor_config.json of a full-size model, and PyTorch's outputs in io.safetensors. */
+/**
+ * A folder with config.json, model.safetensors and preprocessor_config.json of a full-size model, and PyTorch's outputs in io.safetensors.
+ */
 const FOLDER = process.env.DINOV2_REAL;
 
 /** Relative to the largest value of the reference. */

@@ -1,13 +1,15 @@
 /**
- * f32_im2col(height, width, channels, kernelHeight, kernelWidth, stride, padding, outWidth, first, count, least, x, y): the patches under a convolution as rows
- * of a matrix, so that the convolution is a matrix product (Chellapilla et al. 2006).
- * x (height, width, channels), `padding` zeros around it; y (count, kernelHeight kernelWidth channels), the patches of the outputs `first` to `first + count`,
- * counted row by row with outWidth in a row. Numbers of x below `least` become `least`: 0 puts a ReLU in front of the convolution, -infinity nothing.
+ * f32_im2col(height, width, channels, kernelHeight, kernelWidth, stride, padding, outWidth, first, count, least, x, y): the patches under a
+ * convolution as rows of a matrix, so that the convolution is a matrix product (Chellapilla et al. 2006). x (height, width, channels),
+ * `padding` zeros around it; y (count, kernelHeight kernelWidth channels), the patches of the outputs `first` to `first + count`, counted
+ * row by row with outWidth in a row. Numbers of x below `least` become `least`: 0 puts a ReLU in front of the convolution, -infinity
+ * nothing.
  */
 import { loadTail, storeTail } from '../simd';
 
 export function f32_im2col(
-  height: i32, width: i32, channels: i32, kernelHeight: i32, kernelWidth: i32, stride: i32, padding: i32, outWidth: i32, first: i32, count: i32,
+  height: i32, width: i32, channels: i32, kernelHeight: i32, kernelWidth: i32, stride: i32, padding: i32, outWidth: i32,
+  first: i32, count: i32,
   least: f32, x: usize, y: usize,
 ): void {
   const pixel = <usize>channels << 2;

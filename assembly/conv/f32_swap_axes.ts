@@ -1,6 +1,6 @@
 /**
- * f32_swap_axes(outer, rows, columns, run, x, y): y (outer, columns, rows, run) = x (outer, rows, columns, run) with the two axes in the middle exchanged.
- * The pixel shuffle behind a transposed convolution, and the orders of convolution weights.
+ * f32_swap_axes(outer, rows, columns, run, x, y): y (outer, columns, rows, run) = x (outer, rows, columns, run) with the two axes in the
+ * middle exchanged. The pixel shuffle behind a transposed convolution, and the orders of convolution weights.
  */
 export function f32_swap_axes(outer: i32, rows: i32, columns: i32, run: i32, x: usize, y: usize): void {
   const bytes = <usize>run << 2;

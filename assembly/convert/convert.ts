@@ -4,10 +4,11 @@
  *   x_to_f32(count, source, target)   source: count halves     target: count floats
  *   f32_to_x(count, source, target)   source: count floats     target: count halves, rounded to nearest, ties to even
  *
- * Any alignment. Elements are taken from the front, each read before it is overwritten: halves may lie in the second half of the floats they become, and
- * the halves made of floats may start where the floats do.
+ * Any alignment. Elements are taken from the front, each read before it is overwritten: halves may lie in the second half of the floats
+ * they become, and the halves made of floats may start where the floats do.
  *
- * binary16 has 5 bits of exponent (bias 15) and 10 of mantissa, bfloat16 is the upper half of a float32 (8 and 7), float32 has 8 (bias 127) and 23.
+ * binary16 has 5 bits of exponent (bias 15) and 10 of mantissa, bfloat16 is the upper half of a float32 (8 and 7), float32 has 8 (bias 127)
+ * and 23.
  */
 
 /** Four halves, each in the lower bits of a lane. */

@@ -1,6 +1,6 @@
 /**
- * f32_add(rows, columns, x, y, ldy, z): z = x + y;  f32_mul: z = x * y. x and z (rows, columns) without gaps; rows of y are ldy elements apart, 0 repeats one row.
- * z may be the place of x or y.
+ * f32_add(rows, columns, x, y, ldy, z): z = x + y;  f32_mul: z = x * y. x and z (rows, columns) without gaps; rows of y are ldy elements
+ * apart, 0 repeats one row. z may be the place of x or y.
  */
 import { loadTail, storeTail } from '../simd';
 

@@ -1,8 +1,8 @@
 /**
- * f32_patchify(channels, width, patchHeight, patchWidth, gridHeight, gridWidth, plane, x, y): the image as a matrix of patches, so that the patch embedding
- * (a convolution whose stride is its kernel) is a matrix product (Dosovitskiy et al. 2020).
- * x (channels, height, width), planes `plane` elements apart; y (gridHeight gridWidth, channels patchHeight patchWidth), the order of Conv2d weights.
- * What is right of or below the last whole patch is left out, as the convolution does.
+ * f32_patchify(channels, width, patchHeight, patchWidth, gridHeight, gridWidth, plane, x, y): the image as a matrix of patches, so that the
+ * patch embedding (a convolution whose stride is its kernel) is a matrix product (Dosovitskiy et al. 2020). x (channels, height, width),
+ * planes `plane` elements apart; y (gridHeight gridWidth, channels patchHeight patchWidth), the order of Conv2d weights. What is right of
+ * or below the last whole patch is left out, as the convolution does.
  */
 export function f32_patchify(
   channels: i32, width: i32, patchHeight: i32, patchWidth: i32, gridHeight: i32, gridWidth: i32, plane: i32, x: usize, y: usize,

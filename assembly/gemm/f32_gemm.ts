@@ -4,8 +4,8 @@
  *
  * a and c are row-major with rows lda and ldc elements apart; w and its bias are packed (pack.ts).
  *
- * Each element is summed over k in ascending order starting at the bias, in float32, whatever the tile it falls into: a row's result does not depend on
- * the other rows, so that batches and threads may cut the rows, and the panels, as they like.
+ * Each element is summed over k in ascending order starting at the bias, in float32, whatever the tile it falls into: a row's result does
+ * not depend on the other rows, so that batches and threads may cut the rows, and the panels, as they like.
  */
 import { Activation, f32_activation } from '../activation/f32_activation';
 import { f32_tile } from './f32_tile';
@@ -26,9 +26,11 @@ function gemm(m: i32, n: i32, k: i32, a: usize, lda: i32, w: usize, c: usize, ld
   const panel = (<usize>k + 1) << 5;
   for (let i = 0; i < m; i += block) {
     const rows = min(block, m - i);
+    const ai = a + ((<usize>i * <usize>lda) << 2);
     const ci = c + ((<usize>i * <usize>ldc) << 2);
     for (let j = 0, p = w; j < n; j += 8, p += panel) {
-      f32_tile(rows, min(8, n - j), k, a + ((<usize>i * <usize>lda) << 2), lda, p, ci + (<usize>j << 2), ldc, scale ? scale + (<usize>j << 2) : 0);
+      const at = <usize>j << 2;
+      f32_tile(rows, min(8, n - j), k, ai, lda, p, ci + at, ldc, scale ? scale + at : 0);
     }
     if (activation != Activation.None) {
       // the block is still in cache

@@ -1,9 +1,11 @@
 /**
- * f32_tile(m, columns, k, a, lda, w, c, ldc, scale): one panel of a matrix product, c (m, columns <= 8) = a (m, k) . w + bias, or with a scale (columns)
- * c += scale * (a . w + bias). The heart of every matrix product here: the sums of some rows by 8 columns stay in registers.
+ * f32_tile(m, columns, k, a, lda, w, c, ldc, scale): one panel of a matrix product, c (m, columns <= 8) = a (m, k) . w + bias, or with a
+ * scale (columns) c += scale * (a . w + bias). The heart of every matrix product here: the sums of some rows by 8 columns stay in
+ * registers.
  *
- * 6 rows where multiply and add are fused: 12 sums, 2 weights and 1 input are the 15 registers that V8 gives on x64. 4 rows where they are not: V8 of Node 20 puts
- * all loads of a step in front, 8 sums, 2 weights, 4 inputs and 1 product. Compile with -O2: -O3 nests the sums of neighbouring steps and spills.
+ * 6 rows where multiply and add are fused: 12 sums, 2 weights and 1 input are the 15 registers that V8 gives on x64. 4 rows where they are
+ * not: V8 of Node 20 puts all loads of a step in front, 8 sums, 2 weights, 4 inputs and 1 product. Compile with -O2: -O3 nests the sums of
+ * neighbouring steps and spills.
  */
 import { loadTail, madd, storeTail } from '../simd';
 

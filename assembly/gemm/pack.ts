@@ -4,8 +4,9 @@
  */
 
 /**
- * f32_pack(n, k, source, stride, bias, target): from a matrix given by columns: column j of the right-hand side is the row of k numbers at source + j * stride
- * (in elements). That is how nn.Linear keeps its weight (out features, in features), and what attention wants of its keys. bias: n numbers, or 0 for none.
+ * f32_pack(n, k, source, stride, bias, target): from a matrix given by columns: column j of the right-hand side is the row of k numbers at
+ * source + j * stride (in elements). That is how nn.Linear keeps its weight (out features, in features), and what attention wants of its
+ * keys. bias: n numbers, or 0 for none.
  */
 export function f32_pack(n: i32, k: i32, source: usize, stride: i32, bias: usize, target: usize): void {
   const row = <usize>stride << 2;
@@ -29,7 +30,10 @@ export function f32_pack(n: i32, k: i32, source: usize, stride: i32, bias: usize
   }
 }
 
-/** f32_pack_rows(n, k, source, stride, target): from a matrix given by rows: row i is the n numbers at source + i * stride (in elements). No bias. */
+/**
+ * f32_pack_rows(n, k, source, stride, target): from a matrix given by rows: row i is the n numbers at source + i * stride (in elements). No
+ * bias.
+ */
 export function f32_pack_rows(n: i32, k: i32, source: usize, stride: i32, target: usize): void {
   const row = <usize>stride << 2;
   for (let j = 0; j < n; j += 8) {

@@ -1,6 +1,7 @@
 /**
- * f32_layer_norm(rows, columns, x, weight, bias, epsilon, y): y = (x - mean) / sqrt(variance + epsilon) * weight + bias over each row (Ba et al. 2016), variance biased.
- * Two passes over the row, as numbers of different size would lose digits in one. weight and bias: columns numbers. x and y may be the same place.
+ * f32_layer_norm(rows, columns, x, weight, bias, epsilon, y): y = (x - mean) / sqrt(variance + epsilon) * weight + bias over each row (Ba
+ * et al. 2016), variance biased. Two passes over the row, as numbers of different size would lose digits in one. weight and bias: columns
+ * numbers. x and y may be the same place.
  */
 import { loadTail, madd, storeTail, sumLanes } from '../simd';
 

@@ -1,5 +1,6 @@
 /**
- * f32_softmax(rows, columns, x, y): y = e^(x - max) / sum over each row. A row of -infinity gives NaN, as in PyTorch. x and y may be the same place.
+ * f32_softmax(rows, columns, x, y): y = e^(x - max) / sum over each row. A row of -infinity gives NaN, as in PyTorch. x and y may be the
+ * same place.
  */
 import { at } from '../math';
 import { loadTail, madd, maxLanes, storeTail, sumLanes } from '../simd';
@@ -19,8 +20,9 @@ const EXP2 = memory.data<f32>([
 ]);
 
 /**
- * y = e^z, z = scale (x - max x), over one row, scale > 0; returns the sum of y. Computed as 2^(n + f), n an integer: relative error 2e-7 and, as e^z takes over
- * the roundings of scale / ln 2 and of its product, |z| 1.2e-7. 0 below e^-88. The constants are read before the loop, which leaves them in registers.
+ * y = e^z, z = scale (x - max x), over one row, scale > 0; returns the sum of y. Computed as 2^(n + f), n an integer: relative error 2e-7
+ * and, as e^z takes over the roundings of scale / ln 2 and of its product, |z| 1.2e-7. 0 below e^-88. The constants are read before the
+ * loop, which leaves them in registers.
  */
 export function f32_exponentials(columns: i32, x: usize, scale: f32, y: usize): f32 {
   const whole = (<usize>columns & ~3) << 2;

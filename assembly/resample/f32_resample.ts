@@ -1,11 +1,15 @@
 /**
- * f32_resample(outer, size, to, inner, taps, x, indices, weights, y): resampling along one axis, y[o, j, :] = sum over t of weights[j, t] * x[o, indices[j, t], :]
- * x (outer, size, inner), y (outer, to, inner), indices (to, taps) int32 and weights (to, taps) float32. Two calls make a bilinear or bicubic
- * resampling; which filter, which edges and which corners is all in the tables (src/tensor/resample.ts). Summed in the order of the taps.
+ * f32_resample(outer, size, to, inner, taps, x, indices, weights, y): resampling along one axis,
+ *   y[o, j, :] = sum over t of weights[j, t] * x[o, indices[j, t], :], in the order of the taps
+ *
+ * x (outer, size, inner), y (outer, to, inner), indices (to, taps) int32 and weights (to, taps) float32. Two calls make a bilinear or
+ * bicubic resampling; which filter, which edges and which corners is all in the tables (src/tensor/resample.ts).
  */
 import { loadTail, madd, storeTail } from '../simd';
 
-export function f32_resample(outer: i32, size: i32, to: i32, inner: i32, taps: i32, x: usize, indices: usize, weights: usize, y: usize): void {
+export function f32_resample(
+  outer: i32, size: i32, to: i32, inner: i32, taps: i32, x: usize, indices: usize, weights: usize, y: usize,
+): void {
   const bytes = <usize>inner << 2;
   const blocks = bytes & ~63;
   const whole = bytes & ~15;

@@ -24,7 +24,10 @@ interface Case extends Candidate {
   readonly unit: KernelResult['unit'];
 }
 
-/** The kernels on the shapes of ViT-S/14 and ViT-B/14 at 224 (257 tokens) and 518 (1370 tokens) and of depth heads, in turn with the limit of the machine. */
+/**
+ * The kernels on the shapes of ViT-S/14 and ViT-B/14 at 224 (257 tokens) and 518 (1370 tokens) and of depth heads, in turn with the limit
+ * of the machine.
+ */
 export async function kernels(engine: Engine, rounds: number): Promise<KernelResult[]> {
   const cases = casesOf(engine);
   const timings = await interleave([await limit(engine.build), ...cases], rounds);

@@ -22,7 +22,10 @@ export interface Fresh {
 
 const PROCESS = fileURLToPath(new URL('./process.mjs', import.meta.url));
 
-/** Loading, first result and memory, each engine in processes of its own, in turn: ViT-S/14, from a float16 checkpoint and a float32 ONNX file. */
+/**
+ * Loading, first result and memory, each engine in processes of its own, in turn: ViT-S/14, from a float16 checkpoint and a float32 ONNX
+ * file.
+ */
 export async function fresh({ processes, runs }: { processes: number; runs: number }): Promise<Fresh[]> {
   const folder = await mkdtemp(join(tmpdir(), 'dinov2-bench-'));
   try {

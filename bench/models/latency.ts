@@ -10,7 +10,10 @@ export interface Latency {
   readonly difference: number;
 }
 
-/** ViT-S/14 in float32 on one thread: this engine and its traced form beside onnxruntime-web, same random weights, same pixels. The ratios are to the peer. */
+/**
+ * ViT-S/14 in float32 on one thread: this engine and its traced form beside onnxruntime-web, same random weights, same pixels. The ratios
+ * are to the peer.
+ */
 export async function latency({ rounds, size }: { rounds: number; size: number }): Promise<Latency> {
   const model = new Dinov2Model(VIT_SMALL, { seed: 1 });
   const weights = Object.fromEntries(model.weights());

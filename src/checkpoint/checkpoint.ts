@@ -95,8 +95,8 @@ export class Checkpoint implements CheckpointParts {
   }
 
   /**
-   * Reads a tensor piece by piece: `visit` gets at most 4 MiB at a time, whole elements, in order, with their byte offset within the tensor.
-   * The bytes are valid until `visit` returns.
+   * Reads a tensor piece by piece: `visit` gets at most 4 MiB at a time, whole elements, in order, with their byte offset within the
+   * tensor. The bytes are valid until `visit` returns.
    * @throws as {@link get}
    */
   async stream(name: string, visit: (bytes: Uint8Array, offset: number) => void): Promise<void> {

@@ -63,8 +63,8 @@ interface Described {
 }
 
 /**
- * Opens a safetensors file and checks all that its header says, as strictly as the original: nothing left over, nothing shared, nothing outside.
- * Beyond it, a name given twice is refused. The checkpoint owns the file from here on; after an error it is closed.
+ * Opens a safetensors file and checks all that its header says, as strictly as the original: nothing left over, nothing shared, nothing
+ * outside. Beyond it, a name given twice is refused. The checkpoint owns the file from here on; after an error it is closed.
  * @throws {CheckpointError} naming file and tensor, with what was expected and found
  */
 export async function openSafetensors(file: RandomAccess): Promise<Checkpoint> {
@@ -96,8 +96,8 @@ export interface NamedTensor {
 }
 
 /**
- * Writes a safetensors file as the original does: types of large elements first, so that all are aligned, then by name; the header padded to 8 bytes.
- * The same tensors give the same bytes. Leaves `commit` and `abort` to the caller.
+ * Writes a safetensors file as the original does: types of large elements first, so that all are aligned, then by name; the header padded
+ * to 8 bytes. The same tensors give the same bytes. Leaves `commit` and `abort` to the caller.
  * @throws {ArgumentError} on a name that is given twice or reserved; {DTypeError} or {ShapeError} on data that is not what dtype and dims say
  */
 export async function writeSafetensors(
@@ -198,7 +198,9 @@ function describeTensor(file: RandomAccess, name: string, tensor: unknown): Desc
   return { name, dtype, dims, begin, end };
 }
 
-/** Not an integer when the elements do not fill whole bytes; NaN when the size, or that of any leading dimensions, is too large to count. */
+/**
+ * Not an integer when the elements do not fill whole bytes; NaN when the size, or that of any leading dimensions, is too large to count.
+ */
 function fileBytes(dtype: FileDType, dims: readonly number[]): number {
   let bits: number = BITS[dtype];
   for (const d of dims) {

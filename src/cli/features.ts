@@ -13,7 +13,9 @@ import type { Terminal } from './terminal.ts';
 export interface FeaturesOptions extends BatchOptions {
   /** How many blocks have worked on the features; negative numbers count from the last. Default -1: all blocks. */
   readonly layer?: number;
-  /** Pixels of the shorter edge to which the whole picture is scaled. Default: what the image processor makes of it, as a rule the middle. */
+  /**
+   * Pixels of the shorter edge to which the whole picture is scaled. Default: what the image processor makes of it, as a rule the middle.
+   */
   readonly size?: number;
   /** A folder for pictures of the principal components. */
   readonly pca?: string;

@@ -13,8 +13,8 @@ export interface Found {
 }
 
 /**
- * The images that arguments name: files, folders with all PNG and JPEG files in and below them, patterns such as "photos/*.png". What is none of these is
- * taken for a file: reading it tells that it is not there.
+ * The images that arguments name: files, folders with all PNG and JPEG files in and below them, patterns such as "photos/*.png". What is
+ * none of these is taken for a file: reading it tells that it is not there.
  */
 export async function findImages(inputs: readonly string[]): Promise<Found> {
   const files = fileSystem();

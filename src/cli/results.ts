@@ -61,8 +61,8 @@ export function stdoutSink(pipe: Pipe, { json }: { json: boolean }): Sink {
 }
 
 /**
- * A file, which is there once it is closed, unless no result came. Records are written as they come. Tensors wait for the last: a .npy file has them stacked
- * along a new first dimension, a .safetensors file each under the path of its image.
+ * A file, which is there once it is closed, unless no result came. Records are written as they come. Tensors wait for the last: a .npy file
+ * has them stacked along a new first dimension, a .safetensors file each under the path of its image.
  * @throws {ArgumentError} {HostError} when there can be no such file
  */
 export async function fileSink(path: string, formats: readonly Format[]): Promise<Sink> {

@@ -38,7 +38,10 @@ export class Pipe {
   }
 }
 
-/** One line about an error, for people. Errors of the library say what there is to say, but for the image at which they arose; others are mistakes of ours. */
+/**
+ * One line about an error, for people. Errors of the library say what there is to say, but for the image at which they arose; others are
+ * mistakes of ours.
+ */
 export function lineOf(error: unknown, image = ''): string {
   const message = error instanceof Dinov2Error ? error.message : `unexpected error: ${error}`;
   const text = message.includes(image) ? message : `${image}: ${message}`;

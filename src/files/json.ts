@@ -7,8 +7,8 @@ const SCALAR = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 export type JsonObject = Record<string, unknown>;
 
 /**
- * The value of a JSON text in UTF-8 (RFC 8259). More careful than JSON.parse: a key given twice is refused, a problem is reported with line and column
- * on every host, and "__proto__" is a key like any other.
+ * The value of a JSON text in UTF-8 (RFC 8259). More careful than JSON.parse: a key given twice is refused, a problem is reported with line
+ * and column on every host, and "__proto__" is a key like any other.
  * @param refuse makes the error to throw out of what is wrong
  */
 export function parseJson(bytes: Uint8Array, refuse: (problem: string) => Error): unknown {

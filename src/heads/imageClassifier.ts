@@ -3,7 +3,10 @@ import type { Parameters } from '../nn/parameters.ts';
 import { concat, mean } from '../tensor/ops.ts';
 import type { Float32 } from '../tensor/place.ts';
 
-/** The head of Dinov2ForImageClassification: a linear layer on [class token, mean of the patch tokens]. With no labels it gives these features. */
+/**
+ * The head of Dinov2ForImageClassification: a linear layer on [class token, mean of the patch tokens]. With no labels it gives these
+ * features.
+ */
 export class ImageClassifier {
   /** Numbers of an output: labels, or without any the width of the features. */
   readonly outputs: number;

@@ -8,8 +8,8 @@ export type ProblemType = 'regression' | 'single_label_classification' | 'multi_
 const IGNORED = -100;
 
 /**
- * The loss of `Dinov2ForImageClassification` of transformers: mean squared error, cross entropy, or binary cross entropy on logits, averaged.
- * Without a problem type: regression for one label, cross entropy for whole-number labels, else binary cross entropy.
+ * The loss of `Dinov2ForImageClassification` of transformers: mean squared error, cross entropy, or binary cross entropy on logits,
+ * averaged. Without a problem type: regression for one label, cross entropy for whole-number labels, else binary cross entropy.
  * @param logits (batch, num_labels)
  * @param labels (batch) classes for cross entropy, else (batch, num_labels), or (batch) where there is one label; plain numbers in that order, which
  * without a problem type are classes where there are several

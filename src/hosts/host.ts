@@ -6,6 +6,8 @@ export interface Host {
   kernels(build: KernelBuild): WebAssembly.Module;
   /** Files, where the host has them. */
   readonly files: FileSystem | undefined;
+  /** Lets other work of the host run: events, timers, other requests. */
+  pause(): Promise<void>;
   /** The folder of the demonstration model that comes with the library: a path or URL. */
   readonly embeddedModel: string | URL;
 }

@@ -113,4 +113,6 @@ const files: FileSystem = {
 
 const embeddedModel = fileURLToPath(new URL('../../weights', import.meta.url)); // from src/ and from dist/, as above
 
-export const host: Host = { name: 'node', kernels, files, embeddedModel };
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+export const host: Host = { name: 'node', kernels, files, pause, embeddedModel };

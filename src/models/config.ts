@@ -27,7 +27,10 @@ const MAX_DEPTH = 64;
 /** Fields that every kind of model has, with the defaults at which they are not written. */
 const GENERIC = { problem_type: null, output_attentions: false, output_hidden_states: false, return_dict: true } as const;
 
-/** What an override in `from_pretrained` makes void in the file unless it agrees with it: other ways to say the same, and what follows from it. */
+/**
+ * What an override in `from_pretrained` makes void in the file unless it agrees with it: other ways to say the same, and what follows from
+ * it.
+ */
 const SUPERSEDED: ReadonlyMap<string, readonly string[]> = new Map([
   ['num_hidden_layers', ['out_features', 'out_indices']],
   ['out_features', ['out_indices']],
@@ -48,8 +51,9 @@ export type Dinov2ConfigFields = Partial<Omit<Dinov2Config, Computed | 'out_feat
 };
 
 /**
- * The configuration of a DINOv2 model: fields, defaults and meanings of transformers v4.37.2 (configuration_dinov2.py, configuration_utils.py), and
- * `use_mask_token` of v5. Unknown fields are kept and written back. Immutable: for another one, `new Dinov2Config({ ...config.to_dict(), ... })`.
+ * The configuration of a DINOv2 model: fields, defaults and meanings of transformers v4.37.2 (configuration_dinov2.py,
+ * configuration_utils.py), and `use_mask_token` of v5. Unknown fields are kept and written back. Immutable: for another one, `new
+ * Dinov2Config({ ...config.to_dict(), ... })`.
  */
 export class Dinov2Config {
   /** Width of the encoder and of the pooled output. */
@@ -207,8 +211,8 @@ export class Dinov2Config {
   }
 
   /**
-   * The fields as they stand in config.json: all of DINOv2's, the unknown ones, and of those that every model has the ones that differ from the default, as
-   * `PretrainedConfig.to_diff_dict` does. A new object each time.
+   * The fields as they stand in config.json: all of DINOv2's, the unknown ones, and of those that every model has the ones that differ from
+   * the default, as `PretrainedConfig.to_diff_dict` does. A new object each time.
    */
   to_dict(): JsonObject {
     const own = [['model_type', this.model_type], ...Object.entries(this)];
@@ -234,8 +238,8 @@ export class Dinov2Config {
   }
 
   /**
-   * The configuration in a model's config.json, with `overrides` in place of what it says. For a checkpoint that comes without one, such as those of
-   * facebookresearch/dinov2, what its tensors tell (recogniseDinov2).
+   * The configuration in a model's config.json, with `overrides` in place of what it says. For a checkpoint that comes without one, such as
+   * those of facebookresearch/dinov2, what its tensors tell (recogniseDinov2).
    * @throws {NotFoundError} when there is neither
    * @throws {ConfigError} when it is no JSON, or no configuration of this kind; {CheckpointError} when the tensors are those of another kind
    */
@@ -267,7 +271,8 @@ export class Dinov2Config {
 }
 
 /**
- * The same with register tokens (Darcet et al. 2023, "Vision Transformers Need Registers"): transformers' configuration_dinov2_with_registers.py.
+ * The same with register tokens (Darcet et al. 2023, "Vision Transformers Need Registers"): transformers'
+ * configuration_dinov2_with_registers.py.
  */
 export class Dinov2WithRegistersConfig extends Dinov2Config {
   readonly num_register_tokens: number;
@@ -435,7 +440,9 @@ function invert(labels: Readonly<Record<number, string>>): Record<string, number
   return Object.fromEntries(Object.entries(labels).map(([id, label]) => [label, Number(id)]));
 }
 
-/** Both forms of the stages a backbone returns, as `get_aligned_output_features_output_indices` in transformers (utils/backbone_utils.py). */
+/**
+ * Both forms of the stages a backbone returns, as `get_aligned_output_features_output_indices` in transformers (utils/backbone_utils.py).
+ */
 function alignStages(
   features: readonly string[] | null,
   indices: readonly number[] | null,

@@ -8,8 +8,8 @@ import type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from '.
 import { Dinov2PreTrainedModel, type ModelOptions, observe } from './pretrained.ts';
 
 /**
- * DINOv2 (Oquab et al. 2023, "DINOv2: Learning Robust Visual Features without Supervision") without a head, as transformers v4.37.2 has it in
- * models/dinov2/modeling_dinov2.py: embeddings, blocks, final layer norm.
+ * DINOv2 (Oquab et al. 2023, "DINOv2: Learning Robust Visual Features without Supervision") without a head, as transformers v4.37.2 has it
+ * in models/dinov2/modeling_dinov2.py: embeddings, blocks, final layer norm.
  */
 export class Dinov2Model extends Dinov2PreTrainedModel<Dinov2ModelOutput, CallOptions & HeadMaskOption & MaskedOption> {
   constructor(config: Dinov2Config | Dinov2ConfigFields = {}, options: ModelOptions = {}) {

@@ -1,3 +1,4 @@
+import { host } from '#host';
 import { type FeedForward, Mlp, SwiGlu } from '../nn/feedForward.ts';
 import { LayerNorm } from '../nn/layerNorm.ts';
 import type { Parameters } from '../nn/parameters.ts';
@@ -47,7 +48,8 @@ export class Dinov2Embeddings {
   }
 
   /**
-   * Writes the tokens of one picture: pixels (channels, height, width), positions (1 + patches, hidden) -> tokens (1 + registers + patches, hidden)
+   * Writes the tokens of one picture: pixels (channels, height, width), positions (1 + patches, hidden) -> tokens (1 + registers + patches,
+   * hidden)
    * @param masked (patches), not 0 where the mask token stands in for a patch (iBOT, Zhou et al. 2021)
    */
   forward(pixels: Float32, positions: Float32, tokens: Float32, masked?: Tensor): void {
@@ -132,7 +134,8 @@ export class Dinov2Encoder {
 
   /**
    * pixels (batch, channels, height, width) -> (batch, tokens, hidden), before the final layer norm.
-   * Pictures go through a block one by one: the memory of a block is that of one picture, and a picture's result does not depend on its batch.
+   * Pictures go through a block one by one: the memory of a block is that of one picture, and a picture's result does not depend on its
+   * batch.
    */
   async forward(pixels: Float32, { masked, headMask, signal }: Request, observer: Observer = {}): Promise<Float32> {
     const engine = this.#engine;
@@ -164,6 +167,6 @@ export class Dinov2Encoder {
 
 /** Lets other work run, which may be what aborts the signal. */
 async function pause(signal: AbortSignal): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await host.pause();
   signal.throwIfAborted();
 }

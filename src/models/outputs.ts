@@ -26,7 +26,10 @@ export interface ImageClassifierOutput extends EncoderOutput {
 
 /** transformers' BackboneOutput. */
 export interface BackboneOutput extends EncoderOutput {
-  /** One map a requested stage, in the order of the stages: (batch, hidden, rows, columns), or (batch, tokens, hidden) without reshape_hidden_states. */
+  /**
+   * One map a requested stage, in the order of the stages: (batch, hidden, rows, columns), or (batch, tokens, hidden) without
+   * reshape_hidden_states.
+   */
   feature_maps: Tensor<'float32'>[];
 }
 

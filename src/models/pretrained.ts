@@ -64,8 +64,8 @@ const DTYPES: readonly string[] = ['float32', 'fp32'];
 const SAVED_DTYPES: readonly string[] = ['float32', 'float16', 'bfloat16'];
 
 /**
- * What DINOv2 models share: configuration, weights, calls one after the other. An instance is called like a function. It has an engine, that is a memory,
- * of its own, which {@link dispose} gives back.
+ * What DINOv2 models share: configuration, weights, calls one after the other. An instance is called like a function. It has an engine,
+ * that is a memory, of its own, which {@link dispose} gives back.
  */
 export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Options extends CallOptions> extends Callable<
   [inputs: ModelInputs & Options, options?: Options],
@@ -81,7 +81,8 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * A model with random weights, the same for the same seed. Subclasses declare what they have beside the encoder and then {@link initialize}.
+   * A model with random weights, the same for the same seed. Subclasses declare what they have beside the encoder and then {@link
+   * initialize}.
    * @throws {ArgumentError} naming the option; {ConfigError}, {HostError}, {MemoryError} as the configuration and the engine do
    */
   constructor(config: Dinov2Config | Dinov2ConfigFields = {}, options: ModelOptions = {}) {
@@ -138,8 +139,8 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   }
 
   /**
-   * The model fixed to one shape, as `torch.jit.trace`: memory is set aside and every step written down once, a call then only repeats the steps. The results are those
-   * of the eager model, to the bit.
+   * The model fixed to one shape, as `torch.jit.trace`: memory is set aside and every step written down once, a call then only repeats the
+   * steps. The results are those of the eager model, to the bit.
    * @param example the shape, or inputs of that shape
    * @throws {ShapeError} {ArgumentError} {MemoryError}; a call {DisposedError} after the trace's dispose()
    */

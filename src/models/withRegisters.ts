@@ -2,8 +2,9 @@ import { Dinov2WithRegistersConfig } from './config.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
 
 /**
- * {@link Dinov2Model} with register tokens between the class token and the patches (Darcet et al. 2023, "Vision Transformers Need Registers"), as transformers has it
- * in models/dinov2_with_registers. Position embeddings are interpolated with antialiasing, unless `posEmbed` says otherwise.
+ * {@link Dinov2Model} with register tokens between the class token and the patches (Darcet et al. 2023, "Vision Transformers Need
+ * Registers"), as transformers has it in models/dinov2_with_registers. Position embeddings are interpolated with antialiasing, unless
+ * `posEmbed` says otherwise.
  */
 export class Dinov2WithRegistersModel extends Dinov2Model {
   static override readonly Config = Dinov2WithRegistersConfig;

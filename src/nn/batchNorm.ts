@@ -22,8 +22,8 @@ export interface Convolution {
 }
 
 /**
- * The convolution that does the work of one and of the batch norm behind it at inference, y = (x - mean) / sqrt(variance + epsilon) * weight + bias (Ioffe
- * and Szegedy 2015, algorithm 2). In float64, rounded once.
+ * The convolution that does the work of one and of the batch norm behind it at inference, y = (x - mean) / sqrt(variance + epsilon) *
+ * weight + bias (Ioffe and Szegedy 2015, algorithm 2). In float64, rounded once.
  * @throws {ShapeError} naming the parameter
  */
 export function foldBatchNormBehind({ weight, bias }: Convolution, norm: BatchNorm): Required<Convolution> {
@@ -79,7 +79,10 @@ function affine({ epsilon = 1e-5, ...parameters }: BatchNorm, channels: number):
   return { scale, shift };
 }
 
-/** Batch norm and behind it a 1x1 convolution, of an image with the channels last, as one product; parameters as of `torch.nn.BatchNorm2d` and `Conv2d`. */
+/**
+ * Batch norm and behind it a 1x1 convolution, of an image with the channels last, as one product; parameters as of `torch.nn.BatchNorm2d`
+ * and `Conv2d`.
+ */
 export class BatchNormConv2d {
   readonly #matrix: () => PackedMatrix;
 

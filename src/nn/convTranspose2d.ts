@@ -5,8 +5,8 @@ import type { Float32 } from '../tensor/place.ts';
 import type { Parameters } from './parameters.ts';
 
 /**
- * Transposed convolution whose stride is its kernel, of an image with the channels last; weight (inputs, outputs, kernel, kernel) and bias (outputs) as of
- * `torch.nn.ConvTranspose2d`.
+ * Transposed convolution whose stride is its kernel, of an image with the channels last; weight (inputs, outputs, kernel, kernel) and bias
+ * (outputs) as of `torch.nn.ConvTranspose2d`.
  */
 export class ConvTranspose2d {
   readonly #engine: Engine;

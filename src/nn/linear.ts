@@ -16,7 +16,10 @@ export class Linear {
     return this.#matrix().multiply(x, activation);
   }
 
-  /** residual += scale * (x W^T + b), in place: layer scale (Touvron et al. 2021, "Going deeper with image transformers") and residual in the same step */
+  /**
+   * residual += scale * (x W^T + b), in place: layer scale (Touvron et al. 2021, "Going deeper with image transformers") and residual in
+   * the same step
+   */
   addTo(residual: Float32, x: Float32, scale: Float32): void {
     this.#matrix().multiplyAdd(x, scale, residual);
   }

@@ -28,7 +28,9 @@ interface Keeping<Form> {
   read(form: Form): Float32;
 }
 
-/** Where the layers of a model declare their parameters. Declaring takes no memory, so that a checkpoint can be checked against them first. */
+/**
+ * Where the layers of a model declare their parameters. Declaring takes no memory, so that a checkpoint can be checked against them first.
+ */
 export class Parameters {
   readonly engine: Engine;
   readonly #prefix: string;
@@ -71,8 +73,8 @@ export class Parameters {
   }
 
   /**
-   * Declares a weight of `dims` that is kept as a matrix in another order, and a bias of as many numbers as `biases`, 0 for none, which is repeated over
-   * the outputs of the matrix.
+   * Declares a weight of `dims` that is kept as a matrix in another order, and a bias of as many numbers as `biases`, 0 for none, which is
+   * repeated over the outputs of the matrix.
    */
   orderedMatrix(dims: readonly number[], biases: number, order: WeightOrder): () => PackedMatrix {
     let lastBias: Float32 | undefined; // packing writes the bias too, and a checkpoint may give it first
@@ -95,8 +97,8 @@ export class Parameters {
   }
 
   /**
-   * Declares a tensor that its layer keeps in a form of its own: `allocate` makes the form, once, `load` fills it and `read` gives back what was loaded.
-   * Returns what gets the form.
+   * Declares a tensor that its layer keeps in a form of its own: `allocate` makes the form, once, `load` fills it and `read` gives back
+   * what was loaded. Returns what gets the form.
    */
   declare<Form>(name: string, dims: readonly number[], initial: Initial, { allocate, load, read }: Keeping<Form>): () => Form {
     const full = this.#prefix + name;

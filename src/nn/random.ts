@@ -25,7 +25,9 @@ export function normals(seed: number, name: string): () => number {
 /** Bound of the truncated normal numbers. */
 const BOUND = 2;
 
-/** Normal numbers with this standard deviation, those beyond -2 and 2 drawn again, as `torch.nn.init.trunc_normal_` with its default bounds. */
+/**
+ * Normal numbers with this standard deviation, those beyond -2 and 2 drawn again, as `torch.nn.init.trunc_normal_` with its default bounds.
+ */
 export function truncatedNormal(count: number, deviation: number, seed: number, name: string): Float32Array<ArrayBuffer> {
   const next = deviation < BOUND ? narrow(deviation, seed, name) : wide(deviation, seed, name);
   const values = new Float32Array(count);

@@ -21,7 +21,10 @@ export async function colorPicture(
   return new RawImage(bytes, columns, rows, 3).resize(width, height, { resample });
 }
 
-/** Bytes as an image processor gives them without rescaling and normalising, (3, height, width) in 0 to 255, as a picture. @throws {ShapeError} */
+/**
+ * Bytes as an image processor gives them without rescaling and normalising, (3, height, width) in 0 to 255, as a picture. @throws
+ * {ShapeError}
+ */
 export function bytePicture(bytes: Tensor): RawImage {
   const [channels, height = 0, width = 0] = bytes.dims;
   if (bytes.dims.length !== 3 || channels !== 3) throw new ShapeError(`bytes: expected (3, height, width), found [${bytes.dims}]`);

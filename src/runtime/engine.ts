@@ -25,8 +25,8 @@ export interface Recording<T> {
 }
 
 /**
- * One memory and the kernels that work on it. Each model has an engine of its own, so that disposing of the model gives back all its memory.
- * The engine knows addresses and sizes; shapes are the tensors' business.
+ * One memory and the kernels that work on it. Each model has an engine of its own, so that disposing of the model gives back all its
+ * memory. The engine knows addresses and sizes; shapes are the tensors' business.
  */
 export class Engine {
   /** The build of the kernels in use. */

@@ -17,8 +17,8 @@ const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMEN
 
 /**
  * The linear memory of one engine, given out as a stack. What is allocated outside any scope lives until it is freed (weights, traces);
- * what is allocated inside a scope (activations) is gone when the scope ends. The second run of a shape takes exactly the places of the first,
- * so memory does not grow from then on.
+ * what is allocated inside a scope (activations) is gone when the scope ends. The second run of a shape takes exactly the places of the
+ * first, so memory does not grow from then on.
  */
 export class Memory {
   wasm: WebAssembly.Memory;
@@ -75,7 +75,10 @@ export class Memory {
     this.#trim();
   }
 
-  /** Begins a scope, in free memory or in a block that was allocated for it; to be ended by {@link leave} with what this returns. Scopes nest. */
+  /**
+   * Begins a scope, in free memory or in a block that was allocated for it; to be ended by {@link leave} with what this returns. Scopes
+   * nest.
+   */
   enter(block: Address = this.#top): Address {
     const mark = this.#top;
     this.#depth += 1;

@@ -13,8 +13,8 @@ export interface Classification {
 type Classes = Pick<Dinov2Config, 'id2label' | 'num_labels' | 'problem_type'>;
 
 /**
- * The scores of all labels, logits (batch, num_labels) -> (batch, num_labels): the softmax or, where labels do not exclude each other or there is but one,
- * 1 / (1 + e^-x) of each, as transformers chooses (pipelines/image_classification.py).
+ * The scores of all labels, logits (batch, num_labels) -> (batch, num_labels): the softmax or, where labels do not exclude each other or
+ * there is but one, 1 / (1 + e^-x) of each, as transformers chooses (pipelines/image_classification.py).
  * @throws {ShapeError} {DTypeError}
  */
 export function labelScores(logits: Tensor, { num_labels, problem_type }: Classes): Float32 {
@@ -28,8 +28,8 @@ export function labelScores(logits: Tensor, { num_labels, problem_type }: Classe
 }
 
 /**
- * The labels of each picture with the highest scores, best first; of equal ones the first: logits (batch, num_labels) -> batch lists of `topK` or, if there
- * are less, all labels.
+ * The labels of each picture with the highest scores, best first; of equal ones the first: logits (batch, num_labels) -> batch lists of
+ * `topK` or, if there are less, all labels.
  * @param config of the model, which has the labels
  * @throws {ShapeError} {DTypeError} {ArgumentError}
  */

@@ -39,7 +39,10 @@ export function symmetricEigen(matrix: Float32): { values: number[]; vectors: Fl
   };
 }
 
-/** The rows (count, width) made orthogonal to each other and of length 1, by Gram-Schmidt in float64, twice; zeros where a row depends on those before it. */
+/**
+ * The rows (count, width) made orthogonal to each other and of length 1, by Gram-Schmidt in float64, twice; zeros where a row depends on
+ * those before it.
+ */
 export function orthonormalRows(rows: Float32): Float32 {
   const done: Float64Array[] = [];
   for (let i = 0; i < (rows.dims[0] as number); i++) {

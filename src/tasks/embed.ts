@@ -1,7 +1,10 @@
 import { ArgumentError, ShapeError } from '../errors.ts';
 import { concat, type Float32, mean, Tensor } from '../tensor/index.ts';
 
-/** What can stand for a picture: the class token, the mean of the patch tokens, or one behind the other, as the classifiers of the paper take them. */
+/**
+ * What can stand for a picture: the class token, the mean of the patch tokens, or one behind the other, as the classifiers of the paper
+ * take them.
+ */
 export const POOLINGS = ['cls', 'mean', 'both'] as const;
 
 export type Pooling = (typeof POOLINGS)[number];

@@ -14,8 +14,8 @@ export function patchGrid(config: Dinov2Config, pixel_values: Tensor): Grid {
 }
 
 /**
- * The features of the patches, at their places: last_hidden_state (batch, tokens, hidden) -> (batch, rows, columns, hidden). The tokens before the patches,
- * of the class among them, are left out.
+ * The features of the patches, at their places: last_hidden_state (batch, tokens, hidden) -> (batch, rows, columns, hidden). The tokens
+ * before the patches, of the class among them, are left out.
  * @param grid see {@link patchGrid}
  * @throws {ShapeError} {DTypeError}
  */
@@ -37,8 +37,8 @@ export function patchFeatures(last_hidden_state: Tensor, [rows, columns]: Grid):
 }
 
 /**
- * The size nearest to an image's, its shorter edge scaled to `shortestEdge` pixels, that whole patches cover: for features of the whole picture, pass it to an
- * image processor, `processor(image, { size, do_center_crop: false })`.
+ * The size nearest to an image's, its shorter edge scaled to `shortestEdge` pixels, that whole patches cover: for features of the whole
+ * picture, pass it to an image processor, `processor(image, { size, do_center_crop: false })`.
  * @throws {ArgumentError} unless shortestEdge is at least one patch
  */
 export function patchAlignedSize(image: Extent, { shortestEdge, config }: { shortestEdge: number; config: Dinov2Config }): Extent {

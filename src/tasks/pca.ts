@@ -12,22 +12,28 @@ export interface PcaOptions {
 export interface PrincipalComponents {
   /** (width) */
   readonly mean: Float32;
-  /** (count, width): orthonormal, in the order of their variances; of no meaning, some perhaps zeros, where the rows vary in fewer directions. */
+  /**
+   * (count, width): orthonormal, in the order of their variances; of no meaning, some perhaps zeros, where the rows vary in fewer
+   * directions.
+   */
   readonly axes: Float32;
   /** Variance of the rows along each axis, largest first. */
   readonly variances: readonly number[];
 }
 
-/** Directions that are followed beside those asked for: the iteration converges with the ratio of the largest variance left out to the smallest asked for. */
+/**
+ * Directions that are followed beside those asked for: the iteration converges with the ratio of the largest variance left out to the
+ * smallest asked for.
+ */
 const OVERSAMPLING = 5;
 const MAX_ITERATIONS = 100;
 /** By how much covariance * axis may differ from variance * axis, relative to the largest variance: what float32 products reach. */
 const TOLERANCE = 2e-6;
 
 /**
- * Principal components of rows (any number, width): the eigenvectors of their covariance with the largest eigenvalues, by subspace iteration with
- * Rayleigh-Ritz (Golub and Van Loan, "Matrix Computations", 8.2). The start is fixed, and of each axis the number that is largest by magnitude is positive:
- * the same rows give the same axes.
+ * Principal components of rows (any number, width): the eigenvectors of their covariance with the largest eigenvalues, by subspace
+ * iteration with Rayleigh-Ritz (Golub and Van Loan, "Matrix Computations", 8.2). The start is fixed, and of each axis the number that is
+ * largest by magnitude is positive: the same rows give the same axes.
  * @throws {ShapeError} {DTypeError} {ArgumentError}
  */
 export function principalComponents(rows: Tensor, { count = 3 }: PcaOptions = {}): PrincipalComponents {
@@ -59,9 +65,9 @@ export function principalComponents(rows: Tensor, { count = 3 }: PcaOptions = {}
 }
 
 /**
- * Patch features as colours: the projections of features (..., width) on their first principal components, each scaled so that its 1st percentile is 0 and
- * its 99th is 1, and clipped -> (..., count) in 0 to 1. Tensors given together share components and scale: equal colours mean like features.
- * It is what figure 1 of the DINOv2 paper (Oquab et al. 2023) shows, without the removal of the background.
+ * Patch features as colours: the projections of features (..., width) on their first principal components, each scaled so that its 1st
+ * percentile is 0 and its 99th is 1, and clipped -> (..., count) in 0 to 1. Tensors given together share components and scale: equal
+ * colours mean like features. It is what figure 1 of the DINOv2 paper (Oquab et al. 2023) shows, without the removal of the background.
  * @throws {ShapeError} {DTypeError} {ArgumentError}
  */
 export function pca(features: readonly Tensor[], options: PcaOptions = {}): Float32[] {

@@ -28,15 +28,18 @@ export interface ConvolutionOptions {
   inputRelu?: boolean;
 }
 
-/** Bytes of patches laid out at a time: as many as the matrix product takes between two passes over its weights (`assembly/gemm/f32_gemm.ts`). */
+/**
+ * Bytes of patches laid out at a time: as many as the matrix product takes between two passes over its weights
+ * (`assembly/gemm/f32_gemm.ts`).
+ */
 const STRIP_BYTES = 2 ** 18;
 
 /** A multiple of the rows of all tiles of the matrix product. */
 const TILE = 12;
 
 /**
- * `torch.nn.functional.conv2d` on an image with the channels last: x (rows, columns, inputs), weight (outputs, inputs, kernel height, kernel width),
- * bias (outputs) -> (floor((rows + 2 padding - kernel height) / stride) + 1, likewise of the columns, outputs)
+ * `torch.nn.functional.conv2d` on an image with the channels last: x (rows, columns, inputs), weight (outputs, inputs, kernel height,
+ * kernel width), bias (outputs) -> (floor((rows + 2 padding - kernel height) / stride) + 1, likewise of the columns, outputs)
  * @throws {ShapeError} naming the operand, {DTypeError} unless float32, {ArgumentError} naming the option
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvolutionOptions = {}): Float32 {
@@ -50,8 +53,9 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: Convol
 }
 
 /**
- * `torch.nn.functional.conv_transpose2d` with a stride that is the kernel, so that no two outputs overlap, on an image with the channels last:
- * x (rows, columns, inputs), weight (inputs, outputs, kernel height, kernel width), bias (outputs) -> (rows * kernel height, columns * kernel width, outputs)
+ * `torch.nn.functional.conv_transpose2d` with a stride that is the kernel, so that no two outputs overlap, on an image with the channels
+ * last: x (rows, columns, inputs), weight (inputs, outputs, kernel height, kernel width), bias (outputs) -> (rows * kernel height, columns
+ * * kernel width, outputs)
  * @throws {ShapeError} naming the operand, {DTypeError} unless float32
  */
 export function convTranspose2d(x: Tensor, weight: Tensor, bias?: Tensor): Float32 {
@@ -66,7 +70,8 @@ export function convTranspose2d(x: Tensor, weight: Tensor, bias?: Tensor): Float
 }
 
 /**
- * Tensors beside one another along the last dimension: (..., c1), (..., c2), ... -> (..., c1 + c2 + ...). A vector (c) is repeated at every place.
+ * Tensors beside one another along the last dimension: (..., c1), (..., c2), ... -> (..., c1 + c2 + ...). A vector (c) is repeated at every
+ * place.
  * @throws {ShapeError} naming the operand, {DTypeError} unless float32
  */
 export function concatChannels(...tensors: readonly [Tensor, ...Tensor[]]): Float32 {
@@ -88,7 +93,10 @@ export function concatChannels(...tensors: readonly [Tensor, ...Tensor[]]): Floa
   });
 }
 
-/** weight (outputs, inputs, height, width) and matrix (outputs, height * width * inputs): the order of a patch of an image with the channels last */
+/**
+ * weight (outputs, inputs, height, width) and matrix (outputs, height * width * inputs): the order of a patch of an image with the channels
+ * last
+ */
 export function convolutionOrder(outputs: number, inputs: number, height: number, width: number): WeightOrder {
   const area = height * width;
   return {
@@ -99,7 +107,9 @@ export function convolutionOrder(outputs: number, inputs: number, height: number
   };
 }
 
-/** weight (inputs, outputs, height, width) and matrix (height * width * outputs, inputs): each input pixel becomes a block of output pixels */
+/**
+ * weight (inputs, outputs, height, width) and matrix (height * width * outputs, inputs): each input pixel becomes a block of output pixels
+ */
 export function transposedOrder(inputs: number, outputs: number, height: number, width: number): WeightOrder {
   const area = height * width;
   return {
@@ -126,8 +136,8 @@ export function repeat(x: Float32, times: number): Float32 {
 }
 
 /**
- * A convolution by a packed matrix in {@link convolutionOrder}: x (rows, columns, inputs) -> (rows, columns, outputs), or added in place to `residual`,
- * which is no part of x. A strip of patches is laid out at a time, so that memory beyond x and the result stays small.
+ * A convolution by a packed matrix in {@link convolutionOrder}: x (rows, columns, inputs) -> (rows, columns, outputs), or added in place to
+ * `residual`, which is no part of x. A strip of patches is laid out at a time, so that memory beyond x and the result stays small.
  */
 export function convolve(
   engine: Engine,

@@ -69,7 +69,10 @@ export function fromFloat32(dtype: DType, data: Float32Array<ArrayBuffer>): Tens
   }
 }
 
-/** Elements as another dtype: to floats rounded to nearest even, from floats to integers truncated, between integers modulo the narrower range. */
+/**
+ * Elements as another dtype: to floats rounded to nearest even, from floats to integers truncated, between integers modulo the narrower
+ * range.
+ */
 export function convert(from: DType, to: DType, data: TensorData): TensorData {
   if (from === to) return data;
   if (isFloat(from) || isFloat(to)) return fromFloat32(to, toFloat32(from, data));

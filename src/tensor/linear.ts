@@ -5,8 +5,8 @@ import { addressOf, checkDims, type Float32, operate, place, placed } from './pl
 import { sizeOf, type Tensor } from './tensor.ts';
 
 /**
- * The weight (outputs, inputs) and bias (outputs) of a linear layer, in the order in which the matrix product reads them (`assembly/gemm/pack.ts`).
- * Today in float32; narrower kinds will be further classes with the same two products.
+ * The weight (outputs, inputs) and bias (outputs) of a linear layer, in the order in which the matrix product reads them
+ * (`assembly/gemm/pack.ts`). Today in float32; narrower kinds will be further classes with the same two products.
  */
 export class PackedMatrix {
   readonly outputs: number;
@@ -83,7 +83,8 @@ export class PackedMatrix {
 }
 
 /**
- * activation(x weight^T + bias), as `torch.nn.functional.linear`: x (..., inputs), weight (outputs, inputs), bias (outputs) -> (..., outputs)
+ * activation(x weight^T + bias), as `torch.nn.functional.linear`: x (..., inputs), weight (outputs, inputs), bias (outputs) -> (...,
+ * outputs)
  * @throws {ShapeError} naming the operand, {DTypeError} unless float32, {ArgumentError} on an unknown activation
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 'none' }: { activation?: Activation } = {}): Float32 {

@@ -37,7 +37,9 @@ export function softmax(x: Tensor): Float32 {
   });
 }
 
-/** The function by name, on each element; the formulas stand in `assembly/math.ts`. @throws {DTypeError} {ArgumentError} on an unknown name */
+/**
+ * The function by name, on each element; the formulas stand in `assembly/math.ts`. @throws {DTypeError} {ArgumentError} on an unknown name
+ */
 export function activate(x: Tensor, activation: Activation): Float32 {
   const kind = activationNumber(activation);
   return operate(activation, [x], (engine, [a]) => {
@@ -73,7 +75,10 @@ export function swiglu(x: Tensor): Float32 {
   });
 }
 
-/** (x - mean) / sqrt(variance + epsilon) * weight + bias over the last dimension: weight and bias (columns). @throws {ShapeError} {DTypeError} */
+/**
+ * (x - mean) / sqrt(variance + epsilon) * weight + bias over the last dimension: weight and bias (columns). @throws {ShapeError}
+ * {DTypeError}
+ */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon = 1e-6): Float32 {
   const columns = x.dims.at(-1) ?? 1;
   checkDims('layerNorm: weight', [columns], weight.dims);
@@ -85,7 +90,10 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon = 1e-
   });
 }
 
-/** x + y; y has the dimensions of x, or is repeated over the leading ones. `out`: a placed tensor for the result. @throws {ShapeError} {DTypeError} */
+/**
+ * x + y; y has the dimensions of x, or is repeated over the leading ones. `out`: a placed tensor for the result. @throws {ShapeError}
+ * {DTypeError}
+ */
 export function add(x: Tensor, y: Tensor, { out }: { out?: Float32 } = {}): Float32 {
   return elementwise('add', x, y, out);
 }
@@ -150,7 +158,8 @@ export interface AttentionOptions {
 }
 
 /**
- * Multi-head attention, softmax(scale q k^T) v for each head (Vaswani et al. 2017): q, k, v (tokens, heads * width) -> (tokens, heads * width)
+ * Multi-head attention, softmax(scale q k^T) v for each head (Vaswani et al. 2017): q, k, v (tokens, heads * width) -> (tokens, heads *
+ * width)
  * @throws {ShapeError} {DTypeError} {ArgumentError} naming the operand or option
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headMask, probabilities }: AttentionOptions): Float32 {
@@ -190,8 +199,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headM
 }
 
 /**
- * The image as a matrix of patches, in the order of the weights of a convolution: (channels, height, width) -> (rows * columns, channels * patch height * patch width).
- * Pixels right of or below the last whole patch are left out. @throws {ShapeError} {DTypeError} {ArgumentError}
+ * The image as a matrix of patches, in the order of the weights of a convolution: (channels, height, width) -> (rows * columns, channels *
+ * patch height * patch width). Pixels right of or below the last whole patch are left out. @throws {ShapeError} {DTypeError}
+ * {ArgumentError}
  */
 export function patchify(x: Tensor, [patchHeight, patchWidth]: readonly [number, number]): Float32 {
   if (!isPositive(patchHeight) || !isPositive(patchWidth)) {
@@ -208,7 +218,10 @@ export function patchify(x: Tensor, [patchHeight, patchWidth]: readonly [number,
   });
 }
 
-/** Index of the largest element; the first of several. NaN counts as larger than all numbers, as in PyTorch. @throws {ShapeError} when there is none */
+/**
+ * Index of the largest element; the first of several. NaN counts as larger than all numbers, as in PyTorch. @throws {ShapeError} when there
+ * is none
+ */
 export function argmax(x: Tensor): number {
   if (x.size === 0) throw new ShapeError(`argmax: expected one element or more, found [${x.dims}]`);
   const { data } = x.dtype === 'float16' || x.dtype === 'bfloat16' ? x.to('float32') : x;

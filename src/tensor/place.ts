@@ -47,7 +47,8 @@ export function fetch(from: Float32, to: Float32): void {
 }
 
 /**
- * Runs an operation where its operands are: on places it makes a place, on tensors that own their data (through the scratch engine) one that owns its data.
+ * Runs an operation where its operands are: on places it makes a place, on tensors that own their data (through the scratch engine) one
+ * that owns its data.
  * @throws {DTypeError} unless all operands are float32
  */
 export function operate<const Operands extends readonly (Tensor | undefined)[]>(

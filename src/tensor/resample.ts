@@ -11,7 +11,9 @@ export interface ResampleOptions {
   alignCorners?: boolean;
   /** Whether the filter widens when the image shrinks. */
   antialias?: boolean;
-  /** Factors that tell source coordinates in place of the ratio of the sizes, as `scale_factor` of `torch.nn.functional.interpolate` does. */
+  /**
+   * Factors that tell source coordinates in place of the ratio of the sizes, as `scale_factor` of `torch.nn.functional.interpolate` does.
+   */
   scaleFactor?: readonly [height: number, width: number];
 }
 
@@ -29,8 +31,9 @@ export interface Taps {
 const BAND_BYTES = 2 ** 22;
 
 /**
- * `torch.nn.functional.interpolate` in float32, on an image with the channels last: x (rows, columns, channels) -> (height, width, channels).
- * Without antialias bicubic is Keys' with A = -0.75 on four clamped taps, with it A = -0.5 and cut at the border (ATen/native/UpSample.h, UpSampleKernel.cpp).
+ * `torch.nn.functional.interpolate` in float32, on an image with the channels last: x (rows, columns, channels) -> (height, width,
+ * channels). Without antialias bicubic is Keys' with A = -0.75 on four clamped taps, with it A = -0.5 and cut at the border
+ * (ATen/native/UpSample.h, UpSampleKernel.cpp).
  * @throws {ShapeError} {DTypeError} {ArgumentError}
  */
 export function resample(x: Tensor, { height, width, scaleFactor, ...options }: ResampleOptions): Float32 {

@@ -11,8 +11,8 @@ interface Place {
 }
 
 /**
- * An array of numbers with dimensions, in row-major order. Tensors that users make and get own their data. Inside a model tensors are places in the
- * memory of its engine, valid until the end of the scope in which they were made.
+ * An array of numbers with dimensions, in row-major order. Tensors that users make and get own their data. Inside a model tensors are
+ * places in the memory of its engine, valid until the end of the scope in which they were made.
  */
 export class Tensor<T extends DType = DType> {
   readonly dtype: T;

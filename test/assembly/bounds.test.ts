@@ -44,7 +44,9 @@ const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8
   f32_to_bf16: (s, input, room) => [2 * s, input(2 * s), room(s)],
 };
 
-/** Runs a kernel with the input of this number ending where the memory ends, so that a read behind it traps. Whether there is such an input. */
+/**
+ * Runs a kernel with the input of this number ending where the memory ends, so that a read behind it traps. Whether there is such an input.
+ */
 function tryAtEnd<K extends keyof typeof CALLS>(bench: Bench, name: K, size: number, last: number): boolean {
   return bench.try(() => {
     const counts: number[] = [];

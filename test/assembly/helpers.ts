@@ -38,7 +38,9 @@ export class Bench {
     return address;
   }
 
-  /** The same, ending where the memory ends, so that a read behind it traps. To be called last: what comes later makes the memory larger. */
+  /**
+   * The same, ending where the memory ends, so that a read behind it traps. To be called last: what comes later makes the memory larger.
+   */
   inputAtEnd(data: ArrayBufferView): Address {
     const { engine } = this;
     engine.allocate(data.byteLength);

@@ -10,7 +10,10 @@ const engine = new Engine();
 const SOURCE = engine.allocate(2 ** 18 + 64);
 const TARGET = engine.allocate(2 ** 18 + 64);
 
-/** Bits of the results of a kernel, given those of its arguments. Puts both at unaligned places and checks that nothing behind the results is touched. */
+/**
+ * Bits of the results of a kernel, given those of its arguments. Puts both at unaligned places and checks that nothing behind the results
+ * is touched.
+ */
 function run<T extends Uint16Array | Uint32Array>(name: Conversion, input: Uint16Array | Uint32Array, Bits: new (length: number) => T): T {
   const output = new Bits(input.length);
   const source = SOURCE + 1;

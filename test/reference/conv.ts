@@ -28,7 +28,10 @@ export function conv2d(
   return { dims: [height, width, outputs], data };
 }
 
-/** x (rows, columns, inputs), weight (inputs, outputs, height, width), a stride of the kernel -> (rows height, columns width, outputs): each pixel adds its block */
+/**
+ * x (rows, columns, inputs), weight (inputs, outputs, height, width), a stride of the kernel -> (rows height, columns width, outputs): each
+ * pixel adds its block
+ */
 export function convTranspose2d(
   x: Numbers,
   [rows, columns, inputs]: readonly [number, number, number],

@@ -27,8 +27,9 @@ function dense(from: number, to: number, count = 2 ** 16): Float32Array {
 const everyMagnitude = randomBits(2 ** 16, 1).filter(Number.isFinite);
 
 /**
- * Largest errors, absolute, as they follow from assembly/math.ts: erf within 4e-7, tanh within 2e-7, e^x within 2 ulp, and a rounding for each
- * operation on the way to the result. tanh' is at most 1, and the argument of tanh is off by 3 roundings of what is below 10 where tanh is not 1.
+ * Largest errors, absolute, as they follow from assembly/math.ts: erf within 4e-7, tanh within 2e-7, e^x within 2 ulp, and a rounding for
+ * each operation on the way to the result. tanh' is at most 1, and the argument of tanh is off by 3 roundings of what is below 10 where
+ * tanh is not 1.
  */
 const BOUNDS: Readonly<Record<Activation, (x: number) => number>> = {
   none: () => 0,
@@ -40,7 +41,10 @@ const BOUNDS: Readonly<Record<Activation, (x: number) => number>> = {
   selu: (x) => (x > 0 ? UNIT * 1.06 * x : 1.76 * 8 * UNIT) + SMALLEST,
 };
 
-/** x sigmoid(factor x): the argument of e^x is rounded, e^x off by 2 ulp, then come a sum, a division and a product; 0 for what is nearly so. */
+/**
+ * x sigmoid(factor x): the argument of e^x is rounded, e^x off by 2 ulp, then come a sum, a division and a product; 0 for what is nearly
+ * so.
+ */
 function sigmoidBound(x: number, factor: number): number {
   const y = Math.abs(reference.ACTIVATIONS.silu(factor * x) / factor);
   return y * UNIT * (8 + Math.abs(factor * x)) + (factor * x < -87 ? y : 0);

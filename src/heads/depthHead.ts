@@ -1,0 +1,84 @@
+import { Conv2d } from '../nn/conv2d.ts';
+import type { Parameters } from '../nn/parameters.ts';
+import type { Engine } from '../runtime/engine.ts';
+import { concatChannels } from '../tensor/conv.ts';
+import { multiply, softmax, transpose } from '../tensor/ops.ts';
+import { type Float32, placed } from '../tensor/place.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { doubled, type Size, toSize } from './dpt.ts';
+
+/** Channels of the last but one convolution of DPT's head. */
+const DPT_HIDDEN = 32;
+
+/** The depth head of DPT (Ranftl et al. 2021, supplement): transformers, models/dpt/modeling_dpt.py, `DPTDepthEstimationHead`. */
+export class DptDepthHead {
+  readonly #projection: Conv2d | undefined;
+  readonly #conv1: Conv2d;
+  readonly #conv2: Conv2d;
+  readonly #conv3: Conv2d;
+
+  constructor(p: Parameters, channels: number, { projection }: { projection: boolean }) {
+    const half = Math.floor(channels / 2);
+    this.#projection = projection ? new Conv2d(p.at('projection'), channels, channels, { kernel: 3, padding: 1 }) : undefined;
+    this.#conv1 = new Conv2d(p.at('head.0'), channels, half, { kernel: 3, padding: 1 });
+    this.#conv2 = new Conv2d(p.at('head.2'), half, DPT_HIDDEN, { kernel: 3, padding: 1 });
+    this.#conv3 = new Conv2d(p.at('head.4'), DPT_HIDDEN, 1, { kernel: 1 });
+  }
+
+  /** (rows, columns, channels) -> (2 rows, 2 columns), from 0 */
+  forward(fused: Float32): Float32 {
+    let x = this.#projection?.forward(fused, { activation: 'relu' }) ?? fused; // (rows, columns, channels)
+    x = this.#conv1.forward(x); // (rows, columns, channels / 2)
+    x = toSize(x, doubled(x), { alignCorners: true });
+    x = this.#conv2.forward(x, { activation: 'relu' }); // (2 rows, 2 columns, 32)
+    x = this.#conv3.forward(x, { activation: 'relu' }); // (2 rows, 2 columns, 1)
+    return x.reshape(...x.dims.slice(0, 2));
+  }
+}
+
+export interface DepthAnythingHeadOptions {
+  hiddenSize: number;
+  /** `relative`: unbounded from 0, larger is nearer; `metric`: metres from 0 to maxDepth. */
+  kind: 'relative' | 'metric';
+  maxDepth: number;
+}
+
+/** The depth head of Depth Anything (Yang et al. 2024): transformers, models/depth_anything/modeling_depth_anything.py, `DepthAnythingDepthEstimationHead`. */
+export class DepthAnythingHead {
+  readonly #engine: Engine;
+  readonly #conv1: Conv2d;
+  readonly #conv2: Conv2d;
+  readonly #conv3: Conv2d;
+  readonly #isMetric: boolean;
+  readonly #maxDepth: number;
+
+  constructor(p: Parameters, channels: number, { hiddenSize, kind, maxDepth }: DepthAnythingHeadOptions) {
+    const half = Math.floor(channels / 2);
+    this.#engine = p.engine;
+    this.#conv1 = new Conv2d(p.at('conv1'), channels, half, { kernel: 3, padding: 1 });
+    this.#conv2 = new Conv2d(p.at('conv2'), half, hiddenSize, { kernel: 3, padding: 1 });
+    this.#conv3 = new Conv2d(p.at('conv3'), hiddenSize, 1, { kernel: 1 });
+    this.#isMetric = kind === 'metric';
+    this.#maxDepth = maxDepth;
+  }
+
+  /** (rows, columns, channels) -> (height, width) */
+  forward(fused: Float32, [height, width]: Size): Float32 {
+    let x = this.#conv1.forward(fused); // (rows, columns, channels / 2)
+    x = toSize(x, [height, width], { alignCorners: true });
+    x = this.#conv2.forward(x, { activation: 'relu' }); // (height, width, hidden)
+    x = this.#conv3.forward(x, { activation: this.#isMetric ? 'none' : 'relu' }); // (height, width, 1)
+    if (this.#isMetric) x = this.#sigmoid(x);
+    if (this.#maxDepth !== 1) x = multiply(x.reshape(-1, 1), this.#number(this.#maxDepth));
+    return x.reshape(height, width);
+  }
+
+  /** 1 / (1 + e^-x), which is the first of softmax(x, 0): (height, width, 1) -> (height * width) */
+  #sigmoid(x: Float32): Float32 {
+    return transpose(softmax(concatChannels(x, this.#number(0))).reshape(-1, 2)).at(0);
+  }
+
+  #number(value: number): Float32 {
+    return placed(this.#engine, new Tensor('float32', [value], [1]));
+  }
+}

@@ -1,0 +1,156 @@
+import { DepthAnythingHead, DptDepthHead } from '../heads/depthHead.ts';
+import { DptNeck, type Stage } from '../heads/dpt.ts';
+import { copyTo, type Float32, fetch, owned, place } from '../tensor/place.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { DepthAnythingConfig, type DepthConfigFields, DPTConfig } from './depthConfig.ts';
+import { type CallOptions, gridOf, type Request } from './inputs.ts';
+import type { EncoderOutput } from './outputs.ts';
+import { Dinov2PreTrainedModel, type ModelOptions, observe } from './pretrained.ts';
+
+/** transformers' DepthEstimatorOutput. */
+export interface DepthEstimatorOutput extends EncoderOutput {
+  /** (batch, height, width) */
+  predicted_depth: Tensor<'float32'>;
+}
+
+/** Before the names of the encoder's tensors in a checkpoint. */
+const BACKBONE = 'backbone.';
+/** In a checkpoint without effect: the deepest level has no other to fuse with. */
+const UNUSED = 'neck.fusion_stage.layers.0.residual_layer1.';
+
+/** An encoder of which several stages go through a neck and a head to a depth for each pixel. */
+abstract class DepthModel<Config extends DPTConfig | DepthAnythingConfig> extends Dinov2PreTrainedModel<DepthEstimatorOutput, CallOptions> {
+  declare readonly config: Config;
+
+  protected get accepts(): readonly string[] {
+    return [];
+  }
+
+  protected override get basePrefix(): string {
+    return BACKBONE;
+  }
+
+  /** The stages of one picture, of a grid of rows and columns of patches -> (height, width) */
+  protected abstract decode(stages: readonly Stage[], grid: readonly [rows: number, columns: number]): Float32;
+
+  protected async run(pixels: Float32, request: Request): Promise<DepthEstimatorOutput> {
+    const { observer, output } = observe(request);
+    const { stage_names, out_features } = this.config;
+    const states: Float32[] = [];
+    await this.encoder.forward(pixels, request, {
+      ...observer,
+      hidden: (layer, x) => {
+        observer.hidden?.(layer, x);
+        if (out_features.includes(stage_names[layer] as string)) states.push(this.#state(x));
+      },
+    });
+    const [batch, , height, width] = pixels.dims as [number, number, number, number];
+    const grid = gridOf(this.config, height, width);
+    let predicted_depth: Float32 | undefined;
+    for (let i = 0; i < batch; i++) {
+      this.engine.scope(() => {
+        const depth = this.decode(
+          states.map((state) => this.#stage(state.at(i), grid)),
+          grid,
+        );
+        predicted_depth ??= owned([batch, ...depth.dims]);
+        fetch(depth, predicted_depth.at(i));
+      });
+    }
+    return { predicted_depth: predicted_depth as Float32, ...output };
+  }
+
+  /** x (batch, tokens, hidden), which the next block changes, as the neck wants it */
+  #state(x: Float32): Float32 {
+    if (this.config.apply_layernorm) return this.encoder.layernorm.forward(x);
+    const copy = place(this.engine, 'float32', x.dims);
+    copyTo(copy, x);
+    return copy;
+  }
+
+  /** state (tokens, hidden) */
+  #stage(state: Float32, [rows, columns]: readonly [number, number]): Stage {
+    return { classToken: state.at(0), patches: state.slice(1 + this.config.registers).reshape(rows, columns, -1) };
+  }
+
+  protected override parameterOf(tensor: string): string | undefined {
+    return tensor.startsWith(UNUSED) ? undefined : super.parameterOf(tensor);
+  }
+
+  override *weights(): Generator<[name: string, weight: Tensor<'float32'>]> {
+    for (const { name, read } of this.parameters.all) yield [checkpointName(name), read()];
+  }
+}
+
+function checkpointName(parameter: string): string {
+  return /^(neck|head)\./.test(parameter) ? parameter : BACKBONE + parameter;
+}
+
+/**
+ * DPT (Ranftl et al. 2021, "Vision Transformers for Dense Prediction") on a DINOv2 backbone, as transformers has it in models/dpt/modeling_dpt.py. The depth is
+ * that of a grid of its own, 16 times that of the patches (a little more where their number is odd); the image processor brings it to the size of the photo.
+ */
+export class DPTForDepthEstimation extends DepthModel<DPTConfig> {
+  static override readonly Config = DPTConfig;
+  readonly #neck: DptNeck;
+  readonly #head: DptDepthHead;
+
+  constructor(config: DPTConfig | DepthConfigFields, options: ModelOptions = {}) {
+    super(config, options);
+    const { neck_hidden_sizes, reassemble_factors, fusion_hidden_size, readout_type, readoutAct } = this.config;
+    this.#neck = new DptNeck(this.parameters.at('neck'), {
+      hiddenSize: this.config.hidden_size,
+      neckSizes: neck_hidden_sizes,
+      factors: reassemble_factors,
+      fusionSize: fusion_hidden_size,
+      outputLevel: this.config.outputLevel,
+      readout: readout_type,
+      activation: readoutAct,
+      residualBias: this.config.use_bias_in_fusion_residual ?? true,
+      upsample: 'double',
+    });
+    this.#head = new DptDepthHead(this.parameters.at('head'), fusion_hidden_size, { projection: this.config.add_projection });
+    this.initialize(options);
+  }
+
+  protected decode(stages: readonly Stage[]): Float32 {
+    return this.#head.forward(this.#neck.forward(stages));
+  }
+}
+
+/**
+ * Depth Anything (Yang et al. 2024, versions 1 and 2), as transformers has it in models/depth_anything/modeling_depth_anything.py. Relative depth is larger where
+ * it is nearer; metric depth is in metres. The result has the size of the picture, without what is beyond the last whole patch.
+ */
+export class DepthAnythingForDepthEstimation extends DepthModel<DepthAnythingConfig> {
+  static override readonly Config = DepthAnythingConfig;
+  readonly #neck: DptNeck;
+  readonly #head: DepthAnythingHead;
+
+  constructor(config: DepthAnythingConfig | DepthConfigFields = {}, options: ModelOptions = {}) {
+    super(config, options);
+    const { neck_hidden_sizes, reassemble_factors, fusion_hidden_size, head_hidden_size, depth_estimation_type, max_depth } = this.config;
+    this.#neck = new DptNeck(this.parameters.at('neck'), {
+      hiddenSize: this.config.hidden_size,
+      neckSizes: neck_hidden_sizes,
+      factors: reassemble_factors,
+      fusionSize: fusion_hidden_size,
+      outputLevel: this.config.outputLevel,
+      readout: 'ignore',
+      activation: 'none',
+      residualBias: true,
+      upsample: 'next',
+    });
+    this.#head = new DepthAnythingHead(this.parameters.at('head'), fusion_hidden_size, {
+      hiddenSize: head_hidden_size,
+      kind: depth_estimation_type,
+      maxDepth: max_depth,
+    });
+    this.initialize(options);
+  }
+
+  protected decode(stages: readonly Stage[], [rows, columns]: readonly [number, number]): Float32 {
+    const [patchHeight, patchWidth] = this.config.patchSize;
+    return this.#head.forward(this.#neck.forward(stages), [rows * patchHeight, columns * patchWidth]);
+  }
+}
