@@ -5,10 +5,13 @@ import type { ModelSource } from './files/source.ts';
 
 export * from './errors.ts';
 export type { FileContent, ModelSource } from './files/source.ts';
+export { type DepthEstimate, DPTImageProcessor } from './image/dptProcessor.ts';
 export { AutoImageProcessor, AutoImageProcessor as AutoProcessor, BitImageProcessor } from './image/processor.ts';
 export { RawImage } from './image/rawImage.ts';
-export { AutoBackbone, AutoModel, AutoModelForImageClassification } from './models/auto.ts';
+export { AutoBackbone, AutoModel, AutoModelForDepthEstimation, AutoModelForImageClassification } from './models/auto.ts';
 export { AutoConfig, Dinov2Config, Dinov2WithRegistersConfig } from './models/config.ts';
+export { DepthAnythingForDepthEstimation, type DepthEstimatorOutput, DPTForDepthEstimation } from './models/depth.ts';
+export { DepthAnythingConfig, DPTConfig } from './models/depthConfig.ts';
 export { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './models/dinov2.ts';
 export type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './models/outputs.ts';
 export type { FromPretrainedOptions, ModelInputs, ModelOptions, Traced } from './models/pretrained.ts';

@@ -43,7 +43,10 @@ export interface DepthAnythingHeadOptions {
   maxDepth: number;
 }
 
-/** The depth head of Depth Anything (Yang et al. 2024): transformers, models/depth_anything/modeling_depth_anything.py, `DepthAnythingDepthEstimationHead`. */
+/**
+ * The depth head of Depth Anything (Yang et al. 2024): transformers, models/depth_anything/modeling_depth_anything.py,
+ * `DepthAnythingDepthEstimationHead`.
+ */
 export class DepthAnythingHead {
   readonly #engine: Engine;
   readonly #conv1: Conv2d;

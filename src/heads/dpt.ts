@@ -2,6 +2,7 @@ import { Conv2d } from '../nn/conv2d.ts';
 import { ConvTranspose2d } from '../nn/convTranspose2d.ts';
 import { Linear } from '../nn/linear.ts';
 import type { Parameters } from '../nn/parameters.ts';
+import type { Engine } from '../runtime/engine.ts';
 import type { Activation } from '../runtime/kernels.ts';
 import { concatChannels } from '../tensor/conv.ts';
 import { add } from '../tensor/ops.ts';
@@ -40,8 +41,9 @@ export interface Stage {
 }
 
 /**
- * The decoder of DPT (Ranftl et al. 2021, "Vision Transformers for Dense Prediction"): tokens of several stages become maps of several sizes, which are fused from
- * the deepest to the shallowest. Names as in transformers, models/dpt/modeling_dpt.py and models/depth_anything/modeling_depth_anything.py.
+ * The decoder of DPT (Ranftl et al. 2021, "Vision Transformers for Dense Prediction"): tokens of several stages become maps of several
+ * sizes, which are fused from the deepest to the shallowest. Names as in transformers, models/dpt/modeling_dpt.py and
+ * models/depth_anything/modeling_depth_anything.py.
  */
 export class DptNeck {
   readonly #reassemble: readonly ReassembleLayer[];
@@ -66,7 +68,8 @@ export class DptNeck {
       .reverse() as [Float32, ...Float32[]]; // (rows, columns, fusion) of each
     let x = deepest;
     for (const [i, layer] of this.#fusion.slice(0, this.#outputLevel + 1).entries()) {
-      x = layer.forward(x, i > 0 ? rest[i - 1] : undefined, sizeOf(this.#upsample === 'next' ? rest[i] : undefined) ?? doubled(x));
+      const next = this.#upsample === 'next' ? rest[i] : undefined;
+      x = layer.forward(x, rest[i - 1], next ? sizeOf(next) : doubled(x));
     }
     return x;
   }
@@ -103,17 +106,19 @@ class ReassembleLayer {
 
 /** Two convolutions with activations in front (He et al. 2016, "Identity Mappings in Deep Residual Networks"). */
 class ResidualUnit {
+  readonly #engine: Engine;
   readonly #convolution1: Conv2d;
   readonly #convolution2: Conv2d;
 
   constructor(p: Parameters, channels: number, { bias }: { bias: boolean }) {
+    this.#engine = p.engine;
     this.#convolution1 = new Conv2d(p.at('convolution1'), channels, channels, { kernel: 3, padding: 1, bias });
     this.#convolution2 = new Conv2d(p.at('convolution2'), channels, channels, { kernel: 3, padding: 1, bias });
   }
 
   /** x (rows, columns, channels) += convolution2(relu(convolution1(relu(x)))), in place */
   addTo(x: Float32): void {
-    this.#convolution2.addTo(x, this.#convolution1.forward(x, { inputRelu: true, activation: 'relu' }));
+    this.#engine.scope(() => this.#convolution2.addTo(x, this.#convolution1.forward(x, { inputRelu: true, activation: 'relu' })));
   }
 }
 
@@ -137,7 +142,7 @@ class FusionLayer {
       add(x, side, { out: x });
     }
     this.#residual2.addTo(x);
-    // the reference enlarges first: a 1x1 convolution and a resampling whose weights sum to 1 commute, and this way round there is less to multiply
+    // transformers enlarges first; a 1x1 convolution commutes with a resampling whose weights sum to 1, and before it there is less to do
     return toSize(this.#projection.forward(x), [height, width], { alignCorners: true });
   }
 }
@@ -155,6 +160,6 @@ export function doubled(x: Float32): Size {
   return [2 * rows, 2 * columns];
 }
 
-function sizeOf<T extends Float32 | undefined>(x: T): T extends Float32 ? Size : Size | undefined {
-  return x?.dims.slice(0, 2) as unknown as T extends Float32 ? Size : Size | undefined;
+function sizeOf({ dims }: Float32): Size {
+  return [dims[0] as number, dims[1] as number];
 }

@@ -1,5 +1,8 @@
-import type { ModelSource } from '../files/source.ts';
+import { ConfigError } from '../errors.ts';
+import { describe, isJsonObject } from '../files/json.ts';
+import { type ModelSource, openSource, readJson } from '../files/source.ts';
 import { AutoConfig } from './config.ts';
+import { DepthAnythingForDepthEstimation, DPTForDepthEstimation } from './depth.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
 import type { FromPretrainedOptions } from './pretrained.ts';
 import { Dinov2WithRegistersBackbone, Dinov2WithRegistersForImageClassification, Dinov2WithRegistersModel } from './withRegisters.ts';
@@ -37,5 +40,24 @@ export const AutoModelForImageClassification = {
 export const AutoBackbone = {
   async from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2Backbone> {
     return (await classesOf(source, options)).backbone.from_pretrained(source, options);
+  },
+};
+
+/** A model of depth on a DINOv2 backbone, of whichever kind config.json says. */
+export const AutoModelForDepthEstimation = {
+  /**
+   * @throws {ConfigError} when `model_type` is none that is supported
+   * @throws as {@link Dinov2Model.from_pretrained}
+   */
+  async from_pretrained(
+    source: ModelSource,
+    options: FromPretrainedOptions = {},
+  ): Promise<DPTForDepthEstimation | DepthAnythingForDepthEstimation> {
+    const opened = await openSource(source);
+    const config = await readJson(opened, 'config.json');
+    const type = isJsonObject(config) ? config.model_type : undefined;
+    if (type === 'dpt') return DPTForDepthEstimation.from_pretrained(source, options);
+    if (type === 'depth_anything') return DepthAnythingForDepthEstimation.from_pretrained(source, options);
+    throw new ConfigError(`${opened.name}: config.json: config "model_type": expected "dpt" or "depth_anything", found ${describe(type)}`);
   },
 };

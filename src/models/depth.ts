@@ -1,7 +1,8 @@
 import { DepthAnythingHead, DptDepthHead } from '../heads/depthHead.ts';
-import { DptNeck, type Stage } from '../heads/dpt.ts';
+import { DptNeck, type DptNeckOptions, type Stage } from '../heads/dpt.ts';
 import { copyTo, type Float32, fetch, owned, place } from '../tensor/place.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import type { Dinov2Config } from './config.ts';
 import { DepthAnythingConfig, type DepthConfigFields, DPTConfig } from './depthConfig.ts';
 import { type CallOptions, gridOf, type Request } from './inputs.ts';
 import type { EncoderOutput } from './outputs.ts';
@@ -15,19 +16,21 @@ export interface DepthEstimatorOutput extends EncoderOutput {
 
 /** Before the names of the encoder's tensors in a checkpoint. */
 const BACKBONE = 'backbone.';
-/** In a checkpoint without effect: the deepest level has no other to fuse with. */
+/** Tensors that are in a checkpoint without effect: the deepest level has no other to fuse with. */
 const UNUSED = 'neck.fusion_stage.layers.0.residual_layer1.';
 
 /** An encoder of which several stages go through a neck and a head to a depth for each pixel. */
 abstract class DepthModel<Config extends DPTConfig | DepthAnythingConfig> extends Dinov2PreTrainedModel<DepthEstimatorOutput, CallOptions> {
   declare readonly config: Config;
 
-  protected get accepts(): readonly string[] {
-    return [];
+  constructor(config: Dinov2Config | DepthConfigFields, options: ModelOptions) {
+    super(config, options);
+    // so far the encoder's alone: a checkpoint has them below the backbone
+    for (const parameter of this.parameters.all) Object.assign(parameter, { name: BACKBONE + parameter.name });
   }
 
-  protected override get basePrefix(): string {
-    return BACKBONE;
+  protected get accepts(): readonly string[] {
+    return [];
   }
 
   /** The stages of one picture, of a grid of rows and columns of patches -> (height, width) */
@@ -74,42 +77,43 @@ abstract class DepthModel<Config extends DPTConfig | DepthAnythingConfig> extend
   }
 
   protected override parameterOf(tensor: string): string | undefined {
-    return tensor.startsWith(UNUSED) ? undefined : super.parameterOf(tensor);
-  }
-
-  override *weights(): Generator<[name: string, weight: Tensor<'float32'>]> {
-    for (const { name, read } of this.parameters.all) yield [checkpointName(name), read()];
+    return tensor.startsWith(UNUSED) ? undefined : tensor;
   }
 }
 
-function checkpointName(parameter: string): string {
-  return /^(neck|head)\./.test(parameter) ? parameter : BACKBONE + parameter;
+function neckSizes(
+  config: DPTConfig | DepthAnythingConfig,
+): Pick<DptNeckOptions, 'hiddenSize' | 'neckSizes' | 'factors' | 'fusionSize' | 'outputLevel'> {
+  return {
+    hiddenSize: config.hidden_size,
+    neckSizes: config.neck_hidden_sizes,
+    factors: config.reassemble_factors,
+    fusionSize: config.fusion_hidden_size,
+    outputLevel: config.outputLevel,
+  };
 }
 
 /**
- * DPT (Ranftl et al. 2021, "Vision Transformers for Dense Prediction") on a DINOv2 backbone, as transformers has it in models/dpt/modeling_dpt.py. The depth is
- * that of a grid of its own, 16 times that of the patches (a little more where their number is odd); the image processor brings it to the size of the photo.
+ * DPT (Ranftl et al. 2021, "Vision Transformers for Dense Prediction") on a DINOv2 backbone, as transformers has it in
+ * models/dpt/modeling_dpt.py. The depth is that of a grid of its own, 16 times that of the patches (a little more where their number is
+ * odd); the image processor brings it to the size of the photo.
  */
 export class DPTForDepthEstimation extends DepthModel<DPTConfig> {
   static override readonly Config = DPTConfig;
   readonly #neck: DptNeck;
   readonly #head: DptDepthHead;
 
-  constructor(config: DPTConfig | DepthConfigFields, options: ModelOptions = {}) {
+  constructor(config: Dinov2Config | DepthConfigFields, options: ModelOptions = {}) {
     super(config, options);
-    const { neck_hidden_sizes, reassemble_factors, fusion_hidden_size, readout_type, readoutAct } = this.config;
+    const { fusion_hidden_size, readout_type, readoutAct, use_bias_in_fusion_residual, add_projection } = this.config;
     this.#neck = new DptNeck(this.parameters.at('neck'), {
-      hiddenSize: this.config.hidden_size,
-      neckSizes: neck_hidden_sizes,
-      factors: reassemble_factors,
-      fusionSize: fusion_hidden_size,
-      outputLevel: this.config.outputLevel,
+      ...neckSizes(this.config),
       readout: readout_type,
       activation: readoutAct,
-      residualBias: this.config.use_bias_in_fusion_residual ?? true,
+      residualBias: use_bias_in_fusion_residual ?? true,
       upsample: 'double',
     });
-    this.#head = new DptDepthHead(this.parameters.at('head'), fusion_hidden_size, { projection: this.config.add_projection });
+    this.#head = new DptDepthHead(this.parameters.at('head'), fusion_hidden_size, { projection: add_projection });
     this.initialize(options);
   }
 
@@ -119,23 +123,20 @@ export class DPTForDepthEstimation extends DepthModel<DPTConfig> {
 }
 
 /**
- * Depth Anything (Yang et al. 2024, versions 1 and 2), as transformers has it in models/depth_anything/modeling_depth_anything.py. Relative depth is larger where
- * it is nearer; metric depth is in metres. The result has the size of the picture, without what is beyond the last whole patch.
+ * Depth Anything (Yang et al. 2024, versions 1 and 2), as transformers has it in models/depth_anything/modeling_depth_anything.py. Relative
+ * depth is larger where it is nearer; metric depth is in metres. The result has the size of the picture, without what is beyond the last
+ * whole patch.
  */
 export class DepthAnythingForDepthEstimation extends DepthModel<DepthAnythingConfig> {
   static override readonly Config = DepthAnythingConfig;
   readonly #neck: DptNeck;
   readonly #head: DepthAnythingHead;
 
-  constructor(config: DepthAnythingConfig | DepthConfigFields = {}, options: ModelOptions = {}) {
+  constructor(config: Dinov2Config | DepthConfigFields = {}, options: ModelOptions = {}) {
     super(config, options);
-    const { neck_hidden_sizes, reassemble_factors, fusion_hidden_size, head_hidden_size, depth_estimation_type, max_depth } = this.config;
+    const { fusion_hidden_size, head_hidden_size, depth_estimation_type, max_depth } = this.config;
     this.#neck = new DptNeck(this.parameters.at('neck'), {
-      hiddenSize: this.config.hidden_size,
-      neckSizes: neck_hidden_sizes,
-      factors: reassemble_factors,
-      fusionSize: fusion_hidden_size,
-      outputLevel: this.config.outputLevel,
+      ...neckSizes(this.config),
       readout: 'ignore',
       activation: 'none',
       residualBias: true,

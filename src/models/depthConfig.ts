@@ -1,5 +1,5 @@
-import { describe, isJsonObject, type JsonObject } from '../files/json.ts';
 import { ConfigError } from '../errors.ts';
+import { describe, isJsonObject, type JsonObject } from '../files/json.ts';
 import type { Readout } from '../heads/dpt.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { Dinov2Config, type Dinov2ConfigFields, Dinov2WithRegistersConfig } from './config.ts';
@@ -22,8 +22,9 @@ export interface DepthConfigFields {
 }
 
 /**
- * What the configurations of depth models on a DINOv2 backbone share. Beside its own fields it has those of the backbone, which in config.json stand in
- * `backbone_config`: `hidden_size`, `patch_size` and the like are the backbone's. Fields without effect on such a model are kept and written back.
+ * What the configurations of depth models on a DINOv2 backbone share. Beside its own fields it has those of the backbone, which in
+ * config.json stand in `backbone_config`: `hidden_size`, `patch_size` and the like are the backbone's. Fields without effect on such a
+ * model are kept and written back.
  */
 abstract class DepthConfig extends Dinov2Config {
   /** The stages in its `out_features` feed the neck; `reshape_hidden_states` has no effect here. */
@@ -48,7 +49,7 @@ abstract class DepthConfig extends Dinov2Config {
     const generic = GENERIC.flatMap((key) => (fields[key] === undefined ? [] : [[key, fields[key]]]));
     super({ ...backbone_config.to_dict(), model_type: undefined, ...Object.fromEntries(generic) });
     this.backbone_config = backbone_config;
-    this.#given = copyJson(fields);
+    this.#given = copyJson({ ...fields, model_type: fields.model_type }); // of a configuration it is no field but a getter
     this.take('model_type', `"${this.model_type}"`, (value) => value === this.model_type, this.model_type);
     this.neck_hidden_sizes = this.take('neck_hidden_sizes', 'an array of positive integers', arrayOf(isPositiveInteger), neckSizes);
     this.reassemble_factors = this.take(
@@ -101,7 +102,8 @@ abstract class DepthConfig extends Dinov2Config {
 }
 
 /**
- * DPT on a DINOv2 backbone: fields and defaults of transformers' configuration_dpt.py. A plain ViT or a hybrid in place of a backbone is refused.
+ * DPT on a DINOv2 backbone: fields and defaults of transformers' configuration_dpt.py. A plain ViT or a hybrid in place of a backbone is
+ * refused.
  */
 export class DPTConfig extends DepthConfig {
   /** What the class token does to the patches. */
@@ -113,7 +115,9 @@ export class DPTConfig extends DepthConfig {
   /** Null is true: without batch norm the residual units have biases. */
   readonly use_bias_in_fusion_residual: boolean | null;
 
-  /** @throws {ConfigError} naming the field that has the wrong type, that does not go with another, or that asks for what is not supported */
+  /**
+   * @throws {ConfigError} naming the field that has the wrong type, that does not go with another, or that asks for what is not supported
+   */
   constructor(fields: DepthConfigFields = {}) {
     super(fields, { backbone: undefined, neckSizes: [96, 192, 384, 768], fusionSize: 256 });
     this.readout_type = this.take('readout_type', oneOf(READOUTS), isOneOf(READOUTS), 'project');
@@ -186,10 +190,16 @@ function readBackbone({ backbone_config, backbone }: DepthConfigFields, fallback
 
 /** The fields but for the backbone's, so that they can be written back as they were read. */
 function copyJson({ backbone_config: _, ...fields }: DepthConfigFields): JsonObject {
+  const strict = (key: string, value: unknown): unknown => {
+    const isLost = ['bigint', 'function', 'symbol'].includes(typeof value) || (typeof value === 'number' && !Number.isFinite(value));
+    if (isLost) throw refuse(key, 'a value that JSON can hold', value);
+    return value;
+  };
   try {
-    return JSON.parse(JSON.stringify(fields)) as JsonObject;
+    return JSON.parse(JSON.stringify(fields, strict)) as JsonObject;
   } catch (cause) {
-    throw new ConfigError(`config: expected values that JSON can hold, found others: ${(cause as Error).message}`, { cause });
+    if (cause instanceof ConfigError) throw cause;
+    throw new ConfigError(`config: expected values that JSON can hold, found others: ${(cause as Error).message}`, { cause }); // a cycle
   }
 }
 

@@ -1,0 +1,257 @@
+import { Callable } from '../callable.ts';
+import { ConfigError, ImageError, ShapeError } from '../errors.ts';
+import { describe, isJsonObject } from '../files/json.ts';
+import { jsonFile, writeFiles } from '../files/output.ts';
+import { fileSystem, type ModelSource, openSource, readJson } from '../files/source.ts';
+import { checkOptions } from '../options.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { convertChannels, type Pixels } from './pixels.ts';
+import { type ImageInput, RawImage, type ReadOptions } from './rawImage.ts';
+import { RESAMPLING, resize } from './resize.ts';
+
+export const PROCESSOR_FILE = 'preprocessor_config.json';
+
+export interface Extent {
+  /** In pixels. */
+  readonly height: number;
+  /** In pixels. */
+  readonly width: number;
+}
+
+/** The fields of preprocessor_config.json that all image processors have. */
+export interface ProcessorConfig {
+  /** Makes every picture RGB. Default true. */
+  readonly do_convert_rgb: boolean;
+  /** Default true. */
+  readonly do_resize: boolean;
+  /** Pillow's code of the filter: 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming. Default 3. */
+  readonly resample: number;
+  /** Multiplies bytes by rescale_factor. Default true. */
+  readonly do_rescale: boolean;
+  /** Default 1 / 255. */
+  readonly rescale_factor: number;
+  /** Subtracts image_mean and divides by image_std. Default true. */
+  readonly do_normalize: boolean;
+  /** Of each channel, or of all. */
+  readonly image_mean: number | readonly number[];
+  /** Of each channel, or of all. */
+  readonly image_std: number | readonly number[];
+}
+
+/** The fields as they may be written: any of them, sizes also as numbers, null for the default. Others are kept and written back. */
+export type ProcessorOptions<Config> = {
+  readonly [K in keyof Config]?: Config[K] | (K extends 'size' | 'crop_size' ? number : never) | null;
+};
+
+export interface ProcessorOutput {
+  /** float32 (batch, channels, height, width) */
+  readonly pixel_values: Tensor<'float32'>;
+  /** [height, width] of each picture as it was read. */
+  readonly original_sizes: [number, number][];
+  /** [height, width] of each picture in pixel_values. */
+  readonly reshaped_input_sizes: [number, number][];
+}
+
+/** How a field is written: the value for what was found, or undefined if it is wrong. */
+export interface Field<T> {
+  readonly expected: string;
+  parse(found: unknown): T | undefined;
+}
+
+export type Fields<Config> = { readonly [K in keyof Config]: Field<Config[K]> };
+
+/** What one kind of processor has of its own. */
+export interface ProcessorKind<Config> {
+  /** As in `image_processor_type`. */
+  readonly type: string;
+  readonly defaults: Config;
+  readonly fields: Fields<Config>;
+}
+
+export type Images = ImageInput | readonly ImageInput[];
+
+const READ_OPTIONS: readonly (keyof ReadOptions)[] = ['exifOrientation', 'decode', 'maxPixels'];
+
+/** Pictures into pixel_values: what the processors of transformers share, from reading the configuration to normalising. */
+export abstract class ImageProcessor<Config extends ProcessorConfig> extends Callable<
+  [images: Images, options?: ProcessorOptions<Config> & ReadOptions],
+  Promise<ProcessorOutput>
+> {
+  /** The fields, and what else the file holds. */
+  readonly config: Config;
+  readonly #kind: ProcessorKind<Config>;
+
+  /** @throws {ConfigError} naming a field of a wrong type */
+  constructor(kind: ProcessorKind<Config>, config: ProcessorOptions<Config> = {}) {
+    super();
+    this.#kind = kind;
+    this.config = resolve(kind.fields, kind.defaults, config);
+    for (const name of this.#names) Object.assign(this, { [name]: this.config[name] });
+  }
+
+  /**
+   * @param source a folder with preprocessor_config.json, or the files by name
+   * @param options fields that replace those of the file
+   * @throws {NotFoundError} when there is no such file
+   * @throws {ConfigError} naming the field that is wrong
+   */
+  static async from_pretrained<T, Options extends object>(
+    this: new (
+      config?: Options,
+    ) => T,
+    source: ModelSource,
+    options?: Options,
+  ): Promise<T> {
+    return new this({ ...(await readProcessorConfig(source)), ...options } as Options);
+  }
+
+  /** Writes preprocessor_config.json into the folder. */
+  async save_pretrained(folder: string): Promise<void> {
+    const path = fileSystem().join(folder, PROCESSOR_FILE);
+    await writeFiles([jsonFile(path, { ...this.config, image_processor_type: this.#kind.type })]);
+  }
+
+  override async _call(images: Images, options: ProcessorOptions<Config> & ReadOptions = {}): Promise<ProcessorOutput> {
+    const { exifOrientation, decode, maxPixels, ...fields } = options;
+    checkOptions('image processor', options, [...this.#names, ...READ_OPTIONS]);
+    const config = resolve(this.#kind.fields, this.config, fields);
+    const original_sizes: [number, number][] = [];
+    const pictures: Pixels[] = [];
+    for (const input of Array.isArray(images) ? images : [images]) {
+      const image = await RawImage.read(input, { exifOrientation, decode, maxPixels });
+      original_sizes.push([image.height, image.width]);
+      let pixels: Pixels = config.do_convert_rgb ? convertChannels(image, 3) : image;
+      if (config.do_resize) pixels = resize(pixels, { ...this.targetSize(pixels, config), resample: config.resample, maxPixels });
+      pictures.push(this.crop(pixels, config, maxPixels));
+    }
+    const pixel_values = this.pad(stack(pictures, config), config);
+    const [, , height, width] = pixel_values.dims as [number, number, number, number];
+    return { pixel_values, original_sizes, reshaped_input_sizes: pictures.map(() => [height, width]) };
+  }
+
+  /** The size of a picture after resizing. */
+  protected abstract targetSize(picture: Extent, config: Config): Extent;
+
+  /** What is cut out of the resized picture. */
+  protected crop(pixels: Pixels, _config: Config, _maxPixels: number | undefined): Pixels {
+    return pixels;
+  }
+
+  /** What is put around the normalised pictures (batch, channels, height, width). */
+  protected pad(values: Tensor<'float32'>, _config: Config): Tensor<'float32'> {
+    return values;
+  }
+
+  get #names(): (keyof Config & string)[] {
+    return Object.keys(this.#kind.fields) as (keyof Config & string)[];
+  }
+}
+
+/** @throws {NotFoundError} when there is no such file, {ConfigError} when it is no JSON object */
+export async function readProcessorConfig(source: ModelSource): Promise<Record<string, unknown>> {
+  const config = await readJson(await openSource(source), PROCESSOR_FILE);
+  if (!isJsonObject(config)) throw new ConfigError(`${PROCESSOR_FILE}: expected an object, found ${describe(config)}`);
+  return config;
+}
+
+/** (batch, channels, height, width), each byte through the table of its channel. */
+function stack(pictures: readonly Pixels[], config: ProcessorConfig): Tensor<'float32'> {
+  const [first] = pictures;
+  if (!first) throw new ImageError('images: expected at least one, found none');
+  const { width, height, channels } = first;
+  const tables = valueTables(channels, config);
+  const area = width * height;
+  const values = new Float32Array(pictures.length * channels * area);
+  pictures.forEach((picture, n) => {
+    if (picture.width !== width || picture.height !== height || picture.channels !== channels) {
+      const expected = `${channels} channels of ${width} x ${height} pixels as in the first`;
+      const found = `${picture.channels} of ${picture.width} x ${picture.height}`;
+      throw new ShapeError(`images: expected ${expected}, found ${found} in number ${n + 1}: process them one by one, or in one size`);
+    }
+    tables.forEach((table, c) => {
+      const plane = values.subarray((n * channels + c) * area, (n * channels + c + 1) * area);
+      for (let i = 0; i < area; i++) plane[i] = table[picture.data[i * channels + c] as number] as number;
+    });
+  });
+  return new Tensor('float32', values, [pictures.length, channels, height, width]);
+}
+
+/** What becomes of the bytes 0 to 255 in each channel: rescaled in float64, then rounded to float32 and normalised in it. */
+function valueTables(channels: number, config: ProcessorConfig): Float32Array[] {
+  const rescaled = Float32Array.from({ length: 256 }, (_, byte) => (config.do_rescale ? byte * config.rescale_factor : byte));
+  if (!config.do_normalize) return new Array<Float32Array>(channels).fill(rescaled);
+  const means = perChannel('image_mean', config.image_mean, channels);
+  const stds = perChannel('image_std', config.image_std, channels);
+  return means.map((mean, c) => rescaled.map((x) => Math.fround(x - Math.fround(mean)) / Math.fround(stds[c] as number)));
+}
+
+function perChannel(field: string, values: number | readonly number[], channels: number): readonly number[] {
+  if (typeof values === 'number') return new Array<number>(channels).fill(values);
+  if (values.length !== channels) throw new ConfigError(`image processor: ${field}: expected ${channels} numbers, found ${values.length}`);
+  return values;
+}
+
+export const FLAG: Field<boolean> = {
+  expected: 'true or false',
+  parse: (found) => (typeof found === 'boolean' ? found : undefined),
+};
+
+/** A number is both. */
+export const EXTENT: Field<Extent> = {
+  expected: 'a number of pixels or { height, width }',
+  parse: (found) => (isPixelCount(found) ? { height: found, width: found } : parseExtent(found)),
+};
+
+export const COMMON_FIELDS: Fields<ProcessorConfig> = {
+  do_convert_rgb: FLAG,
+  do_resize: FLAG,
+  resample: {
+    expected: `a code from 0 to ${RESAMPLING.length - 1}`,
+    parse: (found) => (typeof found === 'number' && RESAMPLING[found] !== undefined ? found : undefined),
+  },
+  do_rescale: FLAG,
+  rescale_factor: { expected: 'a finite number', parse: (found) => (Number.isFinite(found) ? (found as number) : undefined) },
+  do_normalize: FLAG,
+  image_mean: { expected: 'a number or an array of numbers', parse: (found) => parseNumbers(found, Number.isFinite) },
+  image_std: {
+    expected: 'a number or an array of numbers other than 0',
+    parse: (found) => parseNumbers(found, (x) => Number.isFinite(x) && x !== 0),
+  },
+};
+
+export const COMMON_DEFAULTS = {
+  do_convert_rgb: true,
+  do_resize: true,
+  resample: 3,
+  do_rescale: true,
+  rescale_factor: 1 / 255,
+  do_normalize: true,
+} as const;
+
+/** The fields of `base` with those that are given in their place, checked; what is no field is kept. */
+function resolve<Config>(fields: Fields<Config>, base: Config, given: Readonly<Record<string, unknown>>): Config {
+  const config: Record<string, unknown> = { ...(base as object) };
+  for (const [name, value] of Object.entries(given)) {
+    const field: Field<unknown> | undefined = Object.hasOwn(fields as object, name) ? fields[name as keyof Config] : undefined;
+    if (field && (value === null || value === undefined)) continue;
+    config[name] = field ? field.parse(value) : value;
+    if (field && config[name] === undefined) {
+      throw new ConfigError(`image processor: ${name}: expected ${field.expected}, found ${describe(value)}`);
+    }
+  }
+  return config as Config;
+}
+
+export function isPixelCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
+}
+
+export function parseExtent(found: unknown): Extent | undefined {
+  const { height, width } = isJsonObject(found) ? found : {};
+  return isPixelCount(height) && isPixelCount(width) ? { height, width } : undefined;
+}
+
+function parseNumbers(found: unknown, isGood: (x: number) => boolean): number | number[] | undefined {
+  if (typeof found === 'number') return isGood(found) ? found : undefined;
+  return Array.isArray(found) && found.every((x) => typeof x === 'number' && isGood(x)) ? [...found] : undefined;
+}
