@@ -2,7 +2,7 @@
  * f32_activation(count, kind, x, y): y[i] = activation(x[i]); x and y may be the same place.
  * Accuracy: that of math.ts. The kinds are numbered as ACTIVATIONS in src/runtime/kernels.ts.
  */
-import { gelu, geluTanh, quickGelu, relu, selu, silu } from '../math';
+import { gelu, geluTanh, quickGelu, relu, selu, sigmoid, silu } from '../math';
 import { loadTail, storeTail } from '../simd';
 
 export const enum Activation {
@@ -13,6 +13,7 @@ export const enum Activation {
   Relu = 4,
   Silu = 5,
   Selu = 6,
+  Sigmoid = 7,
 }
 
 // @ts-ignore: decorator
@@ -24,6 +25,7 @@ function activate(kind: Activation, x: v128): v128 {
   if (kind == Activation.Relu) return relu(x);
   if (kind == Activation.Silu) return silu(x);
   if (kind == Activation.Selu) return selu(x);
+  if (kind == Activation.Sigmoid) return sigmoid(x);
   return x;
 }
 
@@ -51,6 +53,8 @@ export function f32_activation(count: i32, kind: Activation, x: usize, y: usize)
       return each(count, Activation.Silu, x, y);
     case Activation.Selu:
       return each(count, Activation.Selu, x, y);
+    case Activation.Sigmoid:
+      return each(count, Activation.Sigmoid, x, y);
     default:
       return each(count, Activation.None, x, y);
   }

@@ -1,8 +1,7 @@
 import { Conv2d } from '../nn/conv2d.ts';
 import type { Parameters } from '../nn/parameters.ts';
 import type { Engine } from '../runtime/engine.ts';
-import { concatChannels } from '../tensor/conv.ts';
-import { multiply, softmax, transpose } from '../tensor/ops.ts';
+import { multiply } from '../tensor/ops.ts';
 import { type Float32, placed } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { doubled, type Size, toSize } from './dpt.ts';
@@ -70,15 +69,9 @@ export class DepthAnythingHead {
     let x = this.#conv1.forward(fused); // (rows, columns, channels / 2)
     x = toSize(x, [height, width], { alignCorners: true });
     x = this.#conv2.forward(x, { activation: 'relu' }); // (height, width, hidden)
-    x = this.#conv3.forward(x, { activation: this.#isMetric ? 'none' : 'relu' }); // (height, width, 1)
-    if (this.#isMetric) x = this.#sigmoid(x);
+    x = this.#conv3.forward(x, { activation: this.#isMetric ? 'sigmoid' : 'relu' }); // (height, width, 1)
     if (this.#maxDepth !== 1) x = multiply(x.reshape(-1, 1), this.#number(this.#maxDepth));
     return x.reshape(height, width);
-  }
-
-  /** 1 / (1 + e^-x), which is the first of softmax(x, 0): (height, width, 1) -> (height * width) */
-  #sigmoid(x: Float32): Float32 {
-    return transpose(softmax(concatChannels(x, this.#number(0))).reshape(-1, 2)).at(0);
   }
 
   #number(value: number): Float32 {

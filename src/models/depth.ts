@@ -14,20 +14,13 @@ export interface DepthEstimatorOutput extends EncoderOutput {
   predicted_depth: Tensor<'float32'>;
 }
 
-/** Before the names of the encoder's tensors in a checkpoint. */
-const BACKBONE = 'backbone.';
 /** Tensors that are in a checkpoint without effect: the deepest level has no other to fuse with. */
 const UNUSED = 'neck.fusion_stage.layers.0.residual_layer1.';
 
 /** An encoder of which several stages go through a neck and a head to a depth for each pixel. */
 abstract class DepthModel<Config extends DPTConfig | DepthAnythingConfig> extends Dinov2PreTrainedModel<DepthEstimatorOutput, CallOptions> {
+  static override readonly encoderName = 'backbone';
   declare readonly config: Config;
-
-  constructor(config: Dinov2Config | DepthConfigFields, options: ModelOptions) {
-    super(config, options);
-    // so far the encoder's alone: a checkpoint has them below the backbone
-    for (const parameter of this.parameters.all) Object.assign(parameter, { name: BACKBONE + parameter.name });
-  }
 
   protected get accepts(): readonly string[] {
     return [];

@@ -73,6 +73,8 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 > {
   /** The class of its configuration. */
   static readonly Config: typeof Dinov2Config = Dinov2Config;
+  /** What the names of the encoder's parameters begin with: nothing, or the name of the part that it is of the model. */
+  static readonly encoderName: string | undefined = undefined;
 
   readonly config: Dinov2Config;
   protected readonly engine: Engine;
@@ -94,7 +96,8 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
       throw new ArgumentError(`posEmbed: expected one of ${POS_EMBEDS.join(', ')}, found ${describe(posEmbed)}`);
     this.engine = new Engine({ ...(build && { build }), ...(memoryLimit !== undefined && { memoryLimit }) });
     this.parameters = new Parameters(this.engine);
-    this.encoder = new Dinov2Encoder(this.parameters, this.config, posEmbed);
+    const { encoderName } = new.target;
+    this.encoder = new Dinov2Encoder(encoderName ? this.parameters.at(encoderName) : this.parameters, this.config, posEmbed);
   }
 
   /** Sets the weights at random, unless they are to be loaded. */

@@ -99,7 +99,7 @@ export interface Kernels {
 export type KernelName = keyof Kernels;
 
 /** Numbers of the activations, as in `assembly/activation/f32_activation.ts`. */
-export const ACTIVATIONS = { none: 0, gelu: 1, geluTanh: 2, quickGelu: 3, relu: 4, silu: 5, selu: 6 } as const;
+export const ACTIVATIONS = { none: 0, gelu: 1, geluTanh: 2, quickGelu: 3, relu: 4, silu: 5, selu: 6, sigmoid: 7 } as const;
 
 export type Activation = keyof typeof ACTIVATIONS;
 

@@ -228,7 +228,7 @@ test('an aborted signal stops a run with its reason, and the next run is as if i
 
   const controller = new AbortController();
   const running = model(pixels(2), { signal: controller.signal });
-  setTimeout(() => controller.abort(reason), 0);
+  setImmediate(() => controller.abort(reason));
   await refuses(() => running, RangeError, 'enough');
   assertSameOutput(await model(pixels(2)), before);
   assert.is(model.memory, reserved);

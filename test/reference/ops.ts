@@ -77,6 +77,7 @@ export const ACTIVATIONS: Readonly<Record<Activation, (x: number) => number>> = 
   relu: (x) => Math.max(x, 0),
   silu: (x) => x * sigmoid(x),
   selu: (x) => 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * Math.expm1(x)),
+  sigmoid,
 };
 
 /** x (rows, 2 width) -> (rows, width) */

@@ -39,6 +39,7 @@ const BOUNDS: Readonly<Record<Activation, (x: number) => number>> = {
   quickGelu: (x) => sigmoidBound(x, 1.702) + SMALLEST,
   silu: (x) => sigmoidBound(x, 1) + SMALLEST,
   selu: (x) => (x > 0 ? UNIT * 1.06 * x : 1.76 * 8 * UNIT) + SMALLEST,
+  sigmoid: (x) => reference.ACTIVATIONS.sigmoid(x) * (x < -87 ? 1 : UNIT * 7) + SMALLEST,
 };
 
 /**
@@ -85,12 +86,15 @@ for (const name of NAMES) {
         );
       }
     }
-    const below = { none: NEGATIVE_INFINITY, relu: 0, selu: Math.fround(-1.7580993408473766) } as Partial<Record<Activation, number>>;
+    const above = name === 'sigmoid' ? 1 : POSITIVE_INFINITY;
+    const below: Partial<Record<Activation, number>> = {
+      none: NEGATIVE_INFINITY,
+      relu: 0,
+      selu: Math.fround(-1.7580993408473766),
+      sigmoid: 0,
+    };
     // x sigmoid(x) and the like are -infinity * 0 there
-    assertSame(activate(bench, name, Float32Array.of(POSITIVE_INFINITY, NEGATIVE_INFINITY)), [
-      POSITIVE_INFINITY,
-      below[name] ?? Number.NaN,
-    ]);
+    assertSame(activate(bench, name, Float32Array.of(POSITIVE_INFINITY, NEGATIVE_INFINITY)), [above, below[name] ?? Number.NaN]);
   });
 }
 
@@ -111,7 +115,8 @@ testKernels('an activation is x, 0 or its limit far from 0, whatever the magnitu
   for (const x of [100, 1e4, 1e20, 3e38]) {
     for (const name of NAMES) {
       const [above, below] = activate(bench, name, Float32Array.of(x, -x)) as unknown as [number, number];
-      assertWithin([above], [name === 'selu' ? Math.fround(x * 1.0507009873554805) : x], x * UNIT * 2, `${name} of ${x}`);
+      const limits: Partial<Record<Activation, number>> = { selu: Math.fround(x * 1.0507009873554805), sigmoid: 1 };
+      assertWithin([above], [limits[name] ?? x], x * UNIT * 2, `${name} of ${x}`);
       assert.is(
         Math.abs(below),
         name === 'none' ? Math.fround(x) : name === 'selu' ? Math.fround(1.7580993408473766) : 0,
