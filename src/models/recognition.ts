@@ -1,8 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { canonical } from '../checkpoint/names.ts';
 import { CheckpointError } from '../errors.ts';
-import { describe } from '../files/json.ts';
-import type { Dinov2ConfigFields } from './config.ts';
+import { describe, type JsonObject } from '../files/json.ts';
 
 /** Width of a head in all released models. Tensors do not tell it. */
 const HEAD_SIZE = 64;
@@ -13,13 +12,13 @@ const PATCHES = 'embeddings.patch_embeddings.projection.weight';
  * The configuration of a model that comes without one, from its tensors alone, in whichever layout {@link canonical} knows. What tensors
  * do not tell is as in all released models: heads of width 64, GELU, a layer norm epsilon of 1e-6, position embeddings of a square
  * picture.
- * @param given fields that are known, of which `num_attention_heads` is needed where heads of width 64 do not fit
+ * @param given what is known of it: `num_attention_heads` is needed where heads of width 64 do not fit
  * @throws {CheckpointError} when it is no DINOv2, naming the tensor that is missing or of other dimensions
  */
 export function recogniseDinov2(
   checkpoint: Checkpoint,
-  given: Dinov2ConfigFields = {},
-): Dinov2ConfigFields & { readonly model_type: 'dinov2' | 'dinov2_with_registers' } {
+  given: { readonly num_attention_heads?: number } = {},
+): JsonObject & { readonly model_type: 'dinov2' | 'dinov2_with_registers' } {
   const tensors = canonical(checkpoint).entries;
   const refuse = (problem: string): CheckpointError => new CheckpointError(`${checkpoint.name}: not recognised as a DINOv2: ${problem}`);
   const mark = [...tensors.keys()].find((name) => `.${name}`.endsWith(`.${PATCHES}`));
