@@ -48,6 +48,11 @@ export class HostError extends Dinov2Error {
   override readonly name: string = 'HostError';
 }
 
+/** A thread of an engine that ended, or failed, while it was needed. */
+export class ThreadError extends Dinov2Error {
+  override readonly name: string = 'ThreadError';
+}
+
 /** Something used after it was disposed. */
 export class DisposedError extends Dinov2Error {
   override readonly name: string = 'DisposedError';

@@ -21,7 +21,7 @@ export function f32_gemm_add(m: i32, n: i32, k: i32, a: usize, lda: i32, w: usiz
   gemm(m, n, k, a, lda, w, c, ldc, Activation.None, scale);
 }
 
-function gemm(m: i32, n: i32, k: i32, a: usize, lda: i32, w: usize, c: usize, ldc: i32, activation: Activation, scale: usize): void {
+export function gemm(m: i32, n: i32, k: i32, a: usize, lda: i32, w: usize, c: usize, ldc: i32, activation: Activation, scale: usize): void {
   const block = max(12, BLOCK_BYTES / (max(1, k) << 2) / 12 * 12); // a multiple of the tile rows of both builds
   const panel = (<usize>k + 1) << 5;
   for (let i = 0; i < m; i += block) {

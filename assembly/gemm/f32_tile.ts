@@ -83,18 +83,18 @@ function tile(rows: i32, columns: i32, k: i32, a0: usize, as: usize, w: usize, c
       a5 += 4;
     }
   }
-  put(columns, c, c00, c01, scale);
-  if (rows > 1) put(columns, c + cs, c10, c11, scale);
-  if (rows > 2) put(columns, c + 2 * cs, c20, c21, scale);
-  if (rows > 3) put(columns, c + 3 * cs, c30, c31, scale);
-  if (rows > 4) put(columns, c + 4 * cs, c40, c41, scale);
-  if (rows > 5) put(columns, c + 5 * cs, c50, c51, scale);
+  putRow(columns, c, c00, c01, scale);
+  if (rows > 1) putRow(columns, c + cs, c10, c11, scale);
+  if (rows > 2) putRow(columns, c + 2 * cs, c20, c21, scale);
+  if (rows > 3) putRow(columns, c + 3 * cs, c30, c31, scale);
+  if (rows > 4) putRow(columns, c + 4 * cs, c40, c41, scale);
+  if (rows > 5) putRow(columns, c + 5 * cs, c50, c51, scale);
 }
 
-/** One row of a tile to memory. */
+/** One row of a tile to c, or with a scale added to it. */
 // @ts-ignore: decorator
 @inline
-function put(columns: i32, c: usize, x0: v128, x1: v128, scale: usize): void {
+export function putRow(columns: i32, c: usize, x0: v128, x1: v128, scale: usize): void {
   if (columns == 8) {
     if (scale) {
       x0 = madd(v128.load(scale), x0, v128.load(c));

@@ -2,8 +2,10 @@
 export interface Host {
   /** The name used in messages: "node", "browser", ... */
   readonly name: string;
-  /** A compiled build of the kernels. */
-  kernels(build: KernelBuild): WebAssembly.Module;
+  /** A compiled build of the kernels, for a memory that threads share or for one of their own. */
+  kernels(build: KernelBuild, memory: 'own' | 'shared'): WebAssembly.Module;
+  /** Threads over shared memory, where the host has them. */
+  readonly threads: Threads | undefined;
   /** Files, where the host has them. */
   readonly files: FileSystem | undefined;
   /** Lets other work of the host run: events, timers, other requests. */
@@ -14,6 +16,21 @@ export interface Host {
 
 /** `simd` runs wherever WebAssembly SIMD does; `relaxed` needs the relaxed SIMD proposal (fused multiply-add). */
 export type KernelBuild = 'simd' | 'relaxed';
+
+export interface Threads {
+  /** Processors that this process may use. */
+  readonly available: number;
+  /** Starts `src/runtime/thread.ts`, which gets `data` from {@link received}. A thread does not keep the process alive. */
+  start(data: unknown): Thread;
+  /** Within a thread: what it was started with. */
+  received(): Promise<unknown>;
+}
+
+export interface Thread {
+  /** Why it ended, if it has without being told to. */
+  readonly failure: Error | undefined;
+  stop(): void;
+}
 
 /** Bytes that can be read at any place: a file, a blob, an array. */
 export interface RandomAccess {

@@ -1,21 +1,56 @@
 import { readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Worker, workerData } from 'node:worker_threads';
 import { HostError, NotFoundError } from '../errors.ts';
-import type { AtomicWriter, FileSystem, Host, KernelBuild, RandomAccess } from './host.ts';
+import type { AtomicWriter, FileSystem, Host, KernelBuild, RandomAccess, Thread, Threads } from './host.ts';
 
-const modules = new Map<KernelBuild, WebAssembly.Module>();
+const modules = new Map<string, WebAssembly.Module>();
 
-function kernels(build: KernelBuild): WebAssembly.Module {
-  let module = modules.get(build);
+function kernels(build: KernelBuild, memory: 'own' | 'shared'): WebAssembly.Module {
+  const name = memory === 'shared' ? `${build}-threads` : build;
+  let module = modules.get(name);
   if (!module) {
-    const url = new URL(`../../dist/kernels/${build}.wasm`, import.meta.url); // the same place from src/ and from dist/
+    const url = new URL(`../../dist/kernels/${name}.wasm`, import.meta.url); // the same place from src/ and from dist/
     module = new WebAssembly.Module(readFileSync(url));
-    modules.set(build, module);
+    modules.set(name, module);
   }
   return module;
 }
+
+class NodeThread implements Thread {
+  readonly #worker: Worker;
+  #stopped = false;
+  #failure: Error | undefined;
+
+  constructor(data: unknown) {
+    this.#worker = new Worker(new URL(`../runtime/thread${extname(import.meta.url)}`, import.meta.url), { workerData: data });
+    this.#worker.unref();
+    this.#worker.once('error', (error: Error) => {
+      this.#failure = error;
+    });
+    this.#worker.once('exit', (code) => {
+      if (!this.#stopped) this.#failure ??= new Error(`it exited with code ${code}`);
+    });
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    void this.#worker.terminate();
+  }
+}
+
+const threads: Threads = {
+  available: availableParallelism(),
+  start: (data) => new NodeThread(data),
+  received: async () => workerData,
+};
 
 class NodeFile implements RandomAccess {
   readonly name: string;
@@ -115,4 +150,4 @@ const embeddedModel = fileURLToPath(new URL('../../weights', import.meta.url)); 
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-export const host: Host = { name: 'node', kernels, files, pause, embeddedModel };
+export const host: Host = { name: 'node', kernels, threads, files, pause, embeddedModel };

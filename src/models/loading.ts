@@ -1,4 +1,6 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { isScale, quantizedTensors, readQuantized } from '../checkpoint/quantized.ts';
+import type { NamedTensor } from '../checkpoint/safetensors.ts';
 import { CheckpointError } from '../errors.ts';
 import type { Parameter, Parameters } from '../nn/parameters.ts';
 import { truncatedNormal } from '../nn/random.ts';
@@ -73,13 +75,30 @@ export function randomize(parameters: Parameters, { deviation, seed }: { deviati
   }
 }
 
+/** The tensors of a checkpoint that keep a parameter, read when their turn comes: with `int8` integers where the layer has them, else float32. */
+export function savedTensors(parameter: Parameter, name: string, dtype: 'float32' | 'float16' | 'bfloat16' | 'int8'): NamedTensor[] {
+  const weight = dtype === 'int8' ? parameter.readQuantized?.() : undefined;
+  if (weight) return quantizedTensors(name, parameter.dims, weight);
+  const kind = dtype === 'int8' ? 'float32' : dtype;
+  return [
+    {
+      name,
+      dtype: kind,
+      dims: parameter.dims,
+      get data() {
+        return parameter.read().to(kind).data;
+      },
+    },
+  ];
+}
+
 /** The name in the checkpoint of each parameter. */
 function match(parameters: Parameters, checkpoint: Checkpoint, rename: Rename): Map<Parameter, string> {
   const wanted = new Map(parameters.all.map((parameter) => [parameter.name, parameter]));
   const found = new Map<Parameter, string>();
   const problems: string[] = [];
   for (const [name, { dims }] of checkpoint.entries) {
-    const renamed = rename(name);
+    const renamed = isScale(checkpoint, name) ? undefined : rename(name);
     if (renamed === undefined) continue;
     const parameter = wanted.get(renamed);
     if (!parameter) problems.push(`"${name}": expected no such tensor, found [${dims}]`);
@@ -106,6 +125,7 @@ function bytesOf(checkpoint: Checkpoint, name: string): number {
 /** Streams one tensor into the engine, widens it there and hands it to its parameter: no copy of the file is held. */
 async function loadParameter(engine: Engine, parameter: Parameter, checkpoint: Checkpoint, name: string): Promise<void> {
   const { dtype } = checkpoint.get(name);
+  if (dtype === 'int8' && parameter.loadQuantized) return parameter.loadQuantized(await readQuantized(checkpoint, name));
   await engine.scopeAsync(async () => {
     const value: Float32 = place(engine, 'float32', parameter.dims);
     const target = addressOf(value);
@@ -116,7 +136,9 @@ async function loadParameter(engine: Engine, parameter: Parameter, checkpoint: C
     } else if (dtype === 'float32') {
       await checkpoint.stream(name, (bytes, offset) => engine.write(target + offset, bytes));
     } else {
-      throw new CheckpointError(`${checkpoint.name}: "${name}": expected float32, float16 or bfloat16, found ${dtype}`);
+      throw new CheckpointError(
+        `${checkpoint.name}: "${name}": expected float32, float16 or bfloat16${parameter.loadQuantized ? ', or int8 with scales' : ''}, found ${dtype}`,
+      );
     }
     parameter.load(value);
   });

@@ -1,5 +1,6 @@
 import { Callable } from '../callable.ts';
 import { canonical } from '../checkpoint/names.ts';
+import { isQuantized } from '../checkpoint/quantized.ts';
 import { openCheckpoint, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
 import { ArgumentError, DTypeError } from '../errors.ts';
 import { describe } from '../files/json.ts';
@@ -9,15 +10,22 @@ import { Parameters } from '../nn/parameters.ts';
 import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';
 import { checkOptions } from '../options.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
+import type { WeightDType } from '../tensor/matrix/packedMatrix.ts';
 import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
 import { type CallOptions, checkPixelDims, checkSignal, type Request, resolveRequest } from './inputs.ts';
-import { isOfHead, type LoadOptions, loadCheckpoint, randomize } from './loading.ts';
+import { isOfHead, type LoadOptions, loadCheckpoint, randomize, savedTensors } from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
 
 export interface ModelOptions extends EngineOptions {
+  /**
+   * The kind of number in which weights are kept: `float32`, `float16` (half the memory, arithmetic in float32) or `int8` (a quarter; inputs are
+   * made integers too, several times faster), or what transformers.js and others call them (fp32, f32, fp16, f16, q8). Default `float32`, on loading
+   * `int8` where the checkpoint is.
+   */
+  dtype?: keyof typeof DTYPE_NAMES;
   /** How position embeddings are interpolated. Default `offset`, as the authors of the checkpoints without registers do. */
   posEmbed?: PosEmbed;
   /** For the random weights of a model that is built from a configuration alone. Default 0. */
@@ -29,13 +37,11 @@ export interface ModelOptions extends EngineOptions {
 export interface FromPretrainedOptions extends ModelOptions, LoadOptions {
   /** Fields that replace those of config.json. */
   config?: Dinov2ConfigFields;
-  /** Kind of number that weights are kept in. Only float32 so far, in any of its spellings. */
-  dtype?: 'float32' | 'fp32';
 }
 
 export interface SavePretrainedOptions extends Pick<SaveOptions, 'max_shard_size'> {
-  /** Default float32. */
-  dtype?: 'float32' | 'float16' | 'bfloat16';
+  /** Default: the kind of number in which the model keeps its weights. `int8` needs a model that is. */
+  dtype?: SavedDType;
 }
 
 /** pixel_values (batch, channels, height, width), alone or by name as an image processor gives them. */
@@ -57,11 +63,22 @@ export interface TraceShape {
   width: number;
 }
 
-const MODEL_OPTIONS: readonly (keyof ModelOptions)[] = ['posEmbed', 'seed', 'initialize', 'build', 'memoryLimit'];
-const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = ['config', 'dtype', 'progress_callback', 'signal', ...MODEL_OPTIONS];
+const MODEL_OPTIONS: readonly (keyof ModelOptions)[] = ['posEmbed', 'seed', 'initialize', 'dtype', 'build', 'threads', 'memoryLimit'];
+const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = ['config', 'progress_callback', 'signal', ...MODEL_OPTIONS];
 
-const DTYPES: readonly string[] = ['float32', 'fp32'];
-const SAVED_DTYPES: readonly string[] = ['float32', 'float16', 'bfloat16'];
+const DTYPE_NAMES = {
+  float32: 'float32',
+  fp32: 'float32',
+  f32: 'float32',
+  float16: 'float16',
+  fp16: 'float16',
+  f16: 'float16',
+  int8: 'int8',
+  q8: 'int8',
+} as const satisfies Record<string, WeightDType>;
+
+const SAVED_DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
+type SavedDType = (typeof SAVED_DTYPES)[number];
 
 /**
  * What DINOv2 models share: configuration, weights, calls one after the other. An instance is called like a function. It has an engine,
@@ -91,11 +108,16 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     super();
     checkOptions('model', options, MODEL_OPTIONS);
     this.config = config instanceof new.target.Config ? config : new new.target.Config(config as Dinov2ConfigFields);
-    const { posEmbed = this.config.posEmbed, build, memoryLimit } = options;
+    const { posEmbed = this.config.posEmbed, dtype = 'float32', build, threads, memoryLimit } = options;
+    checkDType(dtype, Object.keys(DTYPE_NAMES));
     if (!POS_EMBEDS.includes(posEmbed))
       throw new ArgumentError(`posEmbed: expected one of ${POS_EMBEDS.join(', ')}, found ${describe(posEmbed)}`);
-    this.engine = new Engine({ ...(build && { build }), ...(memoryLimit !== undefined && { memoryLimit }) });
-    this.parameters = new Parameters(this.engine);
+    this.engine = new Engine({
+      ...(build && { build }),
+      ...(threads !== undefined && { threads }),
+      ...(memoryLimit !== undefined && { memoryLimit }),
+    });
+    this.parameters = new Parameters(this.engine, DTYPE_NAMES[dtype]);
     const { encoderName } = new.target;
     this.encoder = new Dinov2Encoder(encoderName ? this.parameters.at(encoderName) : this.parameters, this.config, posEmbed);
   }
@@ -177,24 +199,20 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   }
 
   /** Writes config.json and model.safetensors, or shards of it, into a folder. @throws {DTypeError} {ArgumentError} naming the option */
-  async save_pretrained(folder: string, { dtype = 'float32', ...options }: SavePretrainedOptions = {}): Promise<void> {
+  async save_pretrained(folder: string, { dtype = this.dtype, ...options }: SavePretrainedOptions = {}): Promise<void> {
     checkDType(dtype, SAVED_DTYPES);
+    if (dtype === 'int8' && this.dtype !== 'int8') {
+      throw new DTypeError(`save_pretrained: dtype "int8" needs a model that was loaded or made with dtype "int8", found "${this.dtype}"`);
+    }
     await saveCheckpoint(
       folder,
-      this.parameters.all.map((parameter) => ({
-        name: this.#checkpointName(parameter.name),
-        dtype,
-        dims: parameter.dims,
-        get data() {
-          return parameter.read().to(dtype).data;
-        },
-      })),
+      this.parameters.all.flatMap((parameter) => savedTensors(parameter, this.#checkpointName(parameter.name), dtype)),
       options,
     );
     await new (this.config.constructor as typeof Dinov2Config)({
       ...this.config.to_dict(),
       architectures: [this.constructor.name],
-      torch_dtype: dtype,
+      torch_dtype: dtype === 'int8' ? 'float32' : dtype,
     }).save_pretrained(folder);
   }
 
@@ -209,15 +227,15 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     options: FromPretrainedOptions = {},
   ): Promise<T> {
     checkOptions('from_pretrained', options, LOADING_OPTIONS);
-    const { config: overrides, dtype = 'float32', progress_callback, signal, ...rest } = options;
-    checkDType(dtype, DTYPES);
+    const { config: overrides, progress_callback, signal, ...rest } = options;
     checkSignal(signal);
     const config = await this.Config.from_pretrained(source, overrides);
     const file = await openCheckpoint(source);
     try {
-      const model = new this(config, { ...rest, initialize: false });
+      const checkpoint = canonical(file);
+      const model = new this(config, { ...(isQuantized(checkpoint) && { dtype: 'int8' }), ...rest, initialize: false });
       try {
-        await loadCheckpoint(model.parameters, canonical(file), (name) => model.parameterOf(name), {
+        await loadCheckpoint(model.parameters, checkpoint, (name) => model.parameterOf(name), {
           ...(progress_callback && { progress_callback }),
           ...(signal && { signal }),
         });
@@ -235,6 +253,16 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   protected parameterOf(tensor: string): string | undefined {
     const name = tensor.startsWith(this.basePrefix) ? tensor.slice(this.basePrefix.length) : tensor;
     return isOfHead(name) && !this.parameters.all.some((parameter) => parameter.name === name) ? undefined : name;
+  }
+
+  /** The kind of number in which weights are kept. */
+  get dtype(): WeightDType {
+    return this.parameters.dtype;
+  }
+
+  /** How many threads share the work. */
+  get threads(): number {
+    return this.engine.threads;
   }
 
   /** The build of the kernels that the model runs on. */

@@ -1,4 +1,5 @@
-import { PackedMatrix } from '../tensor/linear.ts';
+import { createMatrix } from '../tensor/matrix/createMatrix.ts';
+import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import { checkDims, type Float32 } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import type { Initial, Parameters } from './parameters.ts';
@@ -99,7 +100,7 @@ export class BatchNormConv2d {
       const value = (): Float32 => loaded ?? new Tensor('float32', new Float32Array(sizeOf(dims)), dims);
       const matrix = p.declare(name, dims, initial, {
         allocate: () => {
-          packed ??= new PackedMatrix(p.engine, outputs, inputs);
+          packed ??= createMatrix(p.engine, p.dtype, outputs, inputs);
           return packed;
         },
         load: (form, given) => {

@@ -1,6 +1,6 @@
 import type { Engine } from '../runtime/engine.ts';
 import { convolveTransposed, transposedOrder } from '../tensor/conv.ts';
-import type { PackedMatrix } from '../tensor/linear.ts';
+import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import type { Float32 } from '../tensor/place.ts';
 import type { Parameters } from './parameters.ts';
 

@@ -1,5 +1,5 @@
 import type { Activation } from '../runtime/kernels.ts';
-import type { PackedMatrix } from '../tensor/linear.ts';
+import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import type { Float32 } from '../tensor/place.ts';
 import type { Parameters } from './parameters.ts';
 

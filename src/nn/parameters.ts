@@ -1,8 +1,11 @@
 import { ArgumentError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
+import { PANEL } from '../runtime/kernels.ts';
 import { repeat, type WeightOrder } from '../tensor/conv.ts';
-import { PackedMatrix } from '../tensor/linear.ts';
+import { createMatrix } from '../tensor/matrix/createMatrix.ts';
+import type { PackedMatrix, QuantizedWeight, WeightDType } from '../tensor/matrix/packedMatrix.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../tensor/place.ts';
+import { Tensor } from '../tensor/tensor.ts';
 
 /** How a parameter starts when no checkpoint gives it: from the truncated normal distribution of the configuration, or as one value. */
 export type Initial = 'normal' | number;
@@ -17,15 +20,26 @@ export interface Parameter {
   allocate(): void;
   /** Copies the elements, of `dims`, to where the layer reads them. */
   load(value: Float32): void;
+  /** The same from integers, for a weight that is a matrix. */
+  loadQuantized?(weight: QuantizedWeight): void;
   /** The elements as they were loaded, in memory of their own. */
   read(): Float32;
+  /** The integers, where that is how the layer keeps it. */
+  readQuantized?(): QuantizedWeight | undefined;
+}
+
+interface MatrixOptions {
+  dtype?: WeightDType;
+  allocate?: () => PackedMatrix;
 }
 
 /** How a layer keeps a parameter. */
 interface Keeping<Form> {
   allocate(): Form;
   load(form: Form, value: Float32): void;
+  loadQuantized?(form: Form, weight: QuantizedWeight): void;
   read(form: Form): Float32;
+  readQuantized?(form: Form): QuantizedWeight | undefined;
 }
 
 /**
@@ -33,11 +47,14 @@ interface Keeping<Form> {
  */
 export class Parameters {
   readonly engine: Engine;
+  /** The kind of number in which matrices are kept; everything else is in float32. */
+  readonly dtype: WeightDType;
   readonly #prefix: string;
   readonly #list: Parameter[];
 
-  constructor(engine: Engine, prefix = '', list: Parameter[] = []) {
+  constructor(engine: Engine, dtype: WeightDType = 'float32', prefix = '', list: Parameter[] = []) {
     this.engine = engine;
+    this.dtype = dtype;
     this.#prefix = prefix;
     this.#list = list;
   }
@@ -49,7 +66,7 @@ export class Parameters {
 
   /** The same list, for the parameters whose names begin with `name`. */
   at(name: string): Parameters {
-    return new Parameters(this.engine, `${this.#prefix}${name}.`, this.#list);
+    return new Parameters(this.engine, this.dtype, `${this.#prefix}${name}.`, this.#list);
   }
 
   /** Declares a tensor that is kept as it is. */
@@ -61,27 +78,64 @@ export class Parameters {
     });
   }
 
-  /** Declares the weight (outputs, ...inputs) and the bias (outputs), if it has one, of a linear layer or of a convolution that is one. */
-  matrix(outputs: number, inputs: readonly number[], { bias }: { bias: boolean }): () => PackedMatrix {
+  /**
+   * Declares the weight (outputs, ...inputs) and the bias (outputs), if it has one, of a linear layer or of a convolution that is one.
+   * @param options dtype: another kind of number than that of the model; allocate: for a matrix that is part of another
+   */
+  matrix(outputs: number, inputs: readonly number[], { bias, ...options }: { bias: boolean } & MatrixOptions): () => PackedMatrix {
     const columns = inputs.reduce((product, d) => product * d, 1);
-    return this.orderedMatrix([outputs, ...inputs], bias ? outputs : 0, {
+    const order = {
       outputs,
       inputs: columns,
-      toMatrix: (weight) => weight.reshape(outputs, columns),
-      toWeight: (matrix) => matrix.reshape(outputs, ...inputs),
-    });
+      toMatrix: (weight: Float32) => weight.reshape(outputs, columns),
+      toWeight: (matrix: Float32) => matrix.reshape(outputs, ...inputs),
+    };
+    return this.orderedMatrix([outputs, ...inputs], bias ? outputs : 0, order, options);
+  }
+
+  /**
+   * Declares linear layers (outputs, inputs) that read the same input as one matrix, which gives their outputs side by side. Each begins at a
+   * multiple of 8 outputs.
+   */
+  stackedMatrix(names: readonly string[], outputs: number, inputs: number, options: { bias: boolean }): () => PackedMatrix {
+    const step = Math.ceil(outputs / PANEL) * PANEL;
+    let stack: PackedMatrix | undefined;
+    const allocate = (): PackedMatrix => {
+      stack ??= createMatrix(this.engine, this.dtype, names.length * step, inputs);
+      return stack;
+    };
+    for (const [i, name] of names.entries()) {
+      this.at(name).matrix(outputs, [inputs], { ...options, allocate: () => allocate().slice(i * step, outputs) });
+    }
+    return allocate;
   }
 
   /**
    * Declares a weight of `dims` that is kept as a matrix in another order, and a bias of as many numbers as `biases`, 0 for none, which is
    * repeated over the outputs of the matrix.
    */
-  orderedMatrix(dims: readonly number[], biases: number, order: WeightOrder): () => PackedMatrix {
+  orderedMatrix(
+    dims: readonly number[],
+    biases: number,
+    order: WeightOrder,
+    { dtype = this.dtype, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs) }: MatrixOptions = {},
+  ): () => PackedMatrix {
+    const rowsAreOutputs = order.outputs === dims[0]; // so that a scale of a row belongs to an output of the checkpoint
+    const reorder = (integers: Int8Array, to: (x: Float32) => Float32, from: readonly number[]): Int8Array =>
+      Int8Array.from(to(new Tensor('float32', Float32Array.from(integers), from)).data);
     let lastBias: Float32 | undefined; // packing writes the bias too, and a checkpoint may give it first
-    const matrix = this.declare('weight', dims, 'normal', {
-      allocate: () => new PackedMatrix(this.engine, order.outputs, order.inputs),
+    const matrix = this.declare<PackedMatrix>('weight', dims, 'normal', {
+      allocate,
       load: (packed, value) => this.engine.scope(() => packed.pack(order.toMatrix(placed(this.engine, value)), lastBias)),
       read: (packed) => order.toWeight(packed.unpack().weight),
+      ...(rowsAreOutputs && {
+        loadQuantized: (packed, weight) =>
+          packed.packQuantized({ ...weight, integers: reorder(weight.integers, order.toMatrix, dims) }, lastBias),
+        readQuantized: (packed) => {
+          const weight = packed.quantized();
+          return weight && { ...weight, integers: reorder(weight.integers, order.toWeight, [order.outputs, order.inputs]) };
+        },
+      }),
     });
     if (biases > 0) {
       this.declare('bias', [biases], 0, {
@@ -100,7 +154,12 @@ export class Parameters {
    * Declares a tensor that its layer keeps in a form of its own: `allocate` makes the form, once, `load` fills it and `read` gives back
    * what was loaded. Returns what gets the form.
    */
-  declare<Form>(name: string, dims: readonly number[], initial: Initial, { allocate, load, read }: Keeping<Form>): () => Form {
+  declare<Form>(
+    name: string,
+    dims: readonly number[],
+    initial: Initial,
+    { allocate, load, loadQuantized, read, readQuantized }: Keeping<Form>,
+  ): () => Form {
     const full = this.#prefix + name;
     let form: Form | undefined;
     const get = (): Form => {
@@ -118,7 +177,9 @@ export class Parameters {
         checkDims(`weight "${full}"`, dims, value.dims);
         load(get(), value);
       },
+      ...(loadQuantized && { loadQuantized: (weight) => loadQuantized(get(), weight) }),
       read: () => read(get()),
+      ...(readQuantized && { readQuantized: () => readQuantized(get()) }),
     });
     return get;
   }

@@ -1,4 +1,4 @@
-import type { PackedMatrix } from '../tensor/linear.ts';
+import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import { patchify } from '../tensor/ops.ts';
 import type { Float32 } from '../tensor/place.ts';
 import type { Parameters } from './parameters.ts';
@@ -9,7 +9,10 @@ export class PatchEmbedding {
   readonly #patch: readonly [number, number];
 
   constructor(p: Parameters, channels: number, patch: readonly [height: number, width: number], width: number) {
-    this.#projection = p.at('projection').matrix(width, [channels, ...patch], { bias: true });
+    this.#projection = p.at('projection').matrix(width, [channels, ...patch], {
+      bias: true,
+      dtype: p.dtype === 'int8' ? 'float32' : p.dtype, // few weights, on which all else depends
+    });
     this.#patch = patch;
   }
 

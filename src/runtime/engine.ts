@@ -1,16 +1,25 @@
 import { host } from '#host';
 import { ArgumentError, DisposedError, HostError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
-import { hasRelaxedSimd, hasSimd } from './features.ts';
+import { hasRelaxedSimd, hasSimd, type IntegerForm, integerForm } from './features.ts';
 import { instantiate, type KernelName, type Kernels } from './kernels.ts';
 import { type Address, Memory, PAGE } from './memory.ts';
+import { countThreads, type KernelCall, ThreadPool } from './threads.ts';
 
 export interface EngineOptions {
   /** Which build of the kernels: `auto` takes relaxed SIMD where the host has it. Default `auto`. */
   build?: KernelBuild | 'auto';
+  /**
+   * Threads that share the work, the calling one included: a count of 1 to 64, or `auto` for as many as there are processors, up to 8. The results
+   * are the same to the bit. Where the host has no shared memory it is one thread, which a warning says once. Default 1.
+   */
+  threads?: number | 'auto';
   /** Bytes the engine's memory may take; at most and by default 4 GiB. */
   memoryLimit?: number;
 }
+
+/** Parts a thread gets of a job, so that one that is held up by others leaves the rest to its fellows. */
+const PARTS_A_THREAD = 3;
 
 type Step = () => void;
 
@@ -31,7 +40,12 @@ export interface Recording<T> {
 export class Engine {
   /** The build of the kernels in use. */
   readonly build: KernelBuild;
+  /** How this host multiplies integers. */
+  readonly integerForm: IntegerForm;
+  /** How many threads share the work. */
+  readonly threads: number;
   readonly #memory: Memory;
+  readonly #pool: ThreadPool | undefined;
   #kernels: Kernels | undefined;
   #bytes: Uint8Array<ArrayBuffer>;
   #steps: Step[] | undefined;
@@ -40,13 +54,18 @@ export class Engine {
    * @throws {HostError} on a host without WebAssembly SIMD, or without relaxed SIMD where `build: 'relaxed'` is asked for.
    * @throws {ArgumentError} on an unknown build, or a limit below the 64 KiB that the smallest memory has.
    */
-  constructor({ build = 'auto', memoryLimit }: EngineOptions = {}) {
+  constructor({ build = 'auto', threads = 1, memoryLimit }: EngineOptions = {}) {
     this.build = chooseBuild(build);
+    this.threads = countThreads(threads);
     if (memoryLimit !== undefined && !(typeof memoryLimit === 'number' && memoryLimit >= PAGE)) {
       throw new ArgumentError(`memoryLimit: expected ${PAGE} bytes or more, found ${JSON.stringify(String(memoryLimit))}`);
     }
-    this.#memory = new Memory(memoryLimit);
-    this.#kernels = instantiate(host.kernels(this.build), this.#memory.wasm);
+    const shared = this.threads > 1;
+    const module = host.kernels(this.build, shared ? 'shared' : 'own');
+    this.#memory = new Memory({ shared, ...(memoryLimit !== undefined && { limit: memoryLimit }) });
+    this.#kernels = instantiate(module, this.#memory.wasm);
+    this.integerForm = integerForm(this.#kernels);
+    if (shared) this.#pool = new ThreadPool(this.threads, this.#kernels, module, this.#memory.wasm);
     this.#bytes = new Uint8Array(this.#memory.wasm.buffer as ArrayBuffer);
   }
 
@@ -89,6 +108,39 @@ export class Engine {
     const kernel = this.#live()[name] as (...args: number[]) => void;
     if (this.#steps) this.#steps.push(() => kernel(...(args as number[])));
     else kernel(...(args as number[]));
+  }
+
+  /** How many parts {@link parallel} makes of `count` items, which it cuts at multiples of `grain` only. */
+  parts(count: number, grain: number): number {
+    const grains = Math.ceil(count / grain);
+    return Math.min(grains, this.threads === 1 ? 1 : PARTS_A_THREAD * this.threads);
+  }
+
+  /**
+   * Calls kernels on `count` items that do not depend on one another, the threads sharing them: `cut` gives the call for `items` items from `first`
+   * on, which are part number `part`.
+   */
+  parallel(count: number, grain: number, cut: (first: number, items: number, part: number) => KernelCall): void {
+    const parts = this.parts(count, grain);
+    const grains = Math.ceil(count / grain);
+    this.together(
+      Array.from({ length: parts }, (_, part) => {
+        const first = Math.floor((grains * part) / parts) * grain;
+        return cut(first, Math.min(count, Math.floor((grains * (part + 1)) / parts) * grain) - first, part);
+      }),
+    );
+  }
+
+  /** Makes calls that do not depend on one another, the threads sharing them. */
+  together(calls: readonly KernelCall[]): void {
+    const kernels = this.#live();
+    const pool = this.#pool;
+    const step = (): void => {
+      if (pool && calls.length > 1) pool.run(calls);
+      else for (const [name, ...args] of calls) (kernels[name] as (...args: readonly number[]) => void)(...args);
+    };
+    if (this.#steps) this.#steps.push(step);
+    else step();
   }
 
   /** The memory as bytes, from `address` on; stale after the next allocation. */
@@ -183,6 +235,7 @@ export class Engine {
   /** Gives back all memory. Everything on this engine is unusable from then on. */
   dispose(): void {
     this.#kernels = undefined;
+    this.#pool?.stop();
     this.#memory.dispose();
     this.#bytes = new Uint8Array(0);
   }

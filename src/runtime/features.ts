@@ -1,3 +1,5 @@
+import type { Kernels } from './kernels.ts';
+
 /** (module (func (result v128) (v128.const i32x4 0 0 0 0))) */
 const SIMD = module('0105016000017b', '03020100', '0a16011400fd0c000000000000000000000000000000000b');
 /** (module (func (param v128 v128 v128) (result v128) (f32x4.relaxed_madd (local.get 0) (local.get 1) (local.get 2)))) */
@@ -11,6 +13,25 @@ export function hasSimd(): boolean {
 /** Whether this host compiles relaxed SIMD (Node 24 and later, Chromium 114, Deno, workerd; not Node 20). */
 export function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(RELAXED_MADD);
+}
+
+/**
+ * How the operands of an integer product lie in memory (`assembly/quantize/i8_form.ts`): as pairs of 16 bits, which every host multiplies, or as
+ * bytes, which relaxed SIMD multiplies at twice the rate where the machine has an instruction for it.
+ */
+export type IntegerForm = 'pairs' | 'unsigned' | 'signed';
+
+/**
+ * The form that this host multiplies exactly and fastest. The dot product of relaxed SIMD promises a result for signed by 0 to 127 only; what it
+ * does beyond tells the machines apart: x64 with VNNI multiplies signed by unsigned, ARM signed by signed, exactly; x64 without VNNI saturates
+ * sums of two at 16 bits and gains nothing; Node 20, behind a flag, is wrong even within what is promised.
+ */
+export function integerForm({ i8_probe: dot }: Pick<Kernels, 'i8_probe'>): IntegerForm {
+  if (dot(127, 127) !== 4 * 127 * 127 || dot(-128, 127) !== 4 * -128 * 127) return 'pairs';
+  const largest = dot(127, 255);
+  if (largest === 4 * 127 * 255 && dot(-128, 255) === 4 * -128 * 255) return 'unsigned';
+  if (largest === 4 * 127 * -1 && dot(-128, 128) === 4 * -128 * -128) return 'signed';
+  return 'pairs';
 }
 
 /** A WebAssembly module of these sections, in hexadecimal digits. */

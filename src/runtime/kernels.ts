@@ -6,6 +6,67 @@ import type { Address } from './memory.ts';
 export interface Kernels {
   f32_gemm(m: number, n: number, k: number, a: Address, lda: number, w: Address, c: Address, ldc: number, activation: number): void;
   f32_gemm_add(m: number, n: number, k: number, a: Address, lda: number, w: Address, c: Address, ldc: number, scale: Address): void;
+  f16_gemm(
+    m: number,
+    n: number,
+    k: number,
+    a: Address,
+    lda: number,
+    w: Address,
+    c: Address,
+    ldc: number,
+    activation: number,
+    room: Address,
+    panels: number,
+  ): void;
+  f16_gemm_add(
+    m: number,
+    n: number,
+    k: number,
+    a: Address,
+    lda: number,
+    w: Address,
+    c: Address,
+    ldc: number,
+    scale: Address,
+    room: Address,
+    panels: number,
+  ): void;
+  f16_narrow(panels: number, k: number, source: Address, target: Address): void;
+  f16_widen(panels: number, k: number, source: Address, target: Address): void;
+  i8_gemm(
+    form: number,
+    m: number,
+    n: number,
+    k: number,
+    heads: Address,
+    a: Address,
+    w: Address,
+    c: Address,
+    ldc: number,
+    activation: number,
+    room: Address,
+    panels: number,
+  ): void;
+  i8_gemm_add(
+    form: number,
+    m: number,
+    n: number,
+    k: number,
+    heads: Address,
+    a: Address,
+    w: Address,
+    c: Address,
+    ldc: number,
+    scale: Address,
+    room: Address,
+    panels: number,
+  ): void;
+  i8_pack(n: number, k: number, q: Address, scales: Address, bias: Address, target: Address): void;
+  i8_unpack(n: number, k: number, source: Address, q: Address, scales: Address, bias: Address): void;
+  i8_quantize_weights(n: number, k: number, x: Address, multiplier: Address, q: Address, scales: Address): void;
+  i8_probe(w: number, x: number): number;
+  i8_quantize(form: number, rows: number, columns: number, x: Address, ldx: number, multiplier: Address, heads: Address, y: Address): void;
   f32_pack(n: number, k: number, source: Address, stride: number, bias: Address, target: Address): void;
   f32_pack_rows(n: number, k: number, source: Address, stride: number, target: Address): void;
   f32_unpack(n: number, k: number, source: Address, target: Address, bias: Address): void;
@@ -113,6 +174,9 @@ export function activationNumber(activation: Activation): number {
 
 /** Columns of a panel of packed weights, as in `assembly/gemm/pack.ts`. */
 export const PANEL = 8;
+
+/** A multiple of the rows of all tiles of float32 products, as in `assembly/gemm/f32_tile.ts`. */
+export const TILE_ROWS = 12;
 
 /** Queries that attention takes at a time, as in `assembly/attention/f32_attention.ts`. */
 export const STRIP_ROWS = 12;

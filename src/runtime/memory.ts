@@ -28,9 +28,11 @@ export class Memory {
   #depth = 0;
   #highest = 0;
 
-  constructor(limit: number = WASM32_LIMIT) {
+  /** @param options shared: with other threads; limit: bytes it may take, at most and by default 4 GiB */
+  constructor({ shared = false, limit = WASM32_LIMIT }: { shared?: boolean; limit?: number } = {}) {
     this.#limit = Math.floor(Math.min(limit, WASM32_LIMIT) / PAGE) * PAGE; // the host gives whole pages
-    this.wasm = new WebAssembly.Memory({ initial: 1 });
+    // the kernels are compiled for a shared memory of up to 4 GiB; the limit is held here
+    this.wasm = new WebAssembly.Memory(shared ? { initial: 1, maximum: WASM32_LIMIT / PAGE, shared } : { initial: 1 });
   }
 
   /** Bytes up to the highest place in use. */

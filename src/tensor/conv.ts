@@ -1,7 +1,8 @@
 import { ArgumentError, ShapeError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
-import type { Activation } from '../runtime/kernels.ts';
-import { PackedMatrix } from './linear.ts';
+import { type Activation, TILE_ROWS } from '../runtime/kernels.ts';
+import { Float32Matrix } from './matrix/floatMatrix.ts';
+import type { PackedMatrix } from './matrix/packedMatrix.ts';
 import { add } from './ops.ts';
 import { addressOf, checkDims, copyTo, type Float32, operate, place } from './place.ts';
 import { sizeOf, type Tensor } from './tensor.ts';
@@ -33,9 +34,6 @@ export interface ConvolutionOptions {
  * (`assembly/gemm/f32_gemm.ts`).
  */
 const STRIP_BYTES = 2 ** 18;
-
-/** A multiple of the rows of all tiles of the matrix product. */
-const TILE = 12;
 
 /**
  * `torch.nn.functional.conv2d` on an image with the channels last: x (rows, columns, inputs), weight (outputs, inputs, kernel height,
@@ -156,16 +154,16 @@ export function convolve(
 
   const y = residual ?? place(engine, 'float32', dims);
   const pixels = y.reshape(rows * columns, matrix.outputs);
-  const step = Math.max(1, Math.floor(STRIP_BYTES / 4 / Math.max(1, matrix.inputs) / TILE)) * TILE;
+  const step = Math.max(1, Math.floor(STRIP_BYTES / 4 / Math.max(1, matrix.inputs) / TILE_ROWS)) * TILE_ROWS;
   for (let first = 0; first < rows * columns; first += step) {
     engine.scope(() => {
       const count = Math.min(step, rows * columns - first);
       const patches = place(engine, 'float32', [count, matrix.inputs]);
-      engine.call(
+      engine.parallel(count, TILE_ROWS, (begin, items) => [
         'f32_im2col',
-        ...([height, width, channels, ...kernel, stride, padding, columns, first, count] as const),
-        ...([inputRelu ? 0 : Number.NEGATIVE_INFINITY, addressOf(x), addressOf(patches)] as const),
-      );
+        ...([height, width, channels, ...kernel, stride, padding, columns, first + begin, items] as const),
+        ...([inputRelu ? 0 : Number.NEGATIVE_INFINITY, addressOf(x), addressOf(patches.slice(begin))] as const),
+      ]);
       const product = matrix.multiply(patches, activation);
       const target = pixels.slice(first, first + count);
       if (residual) add(target, product, { out: target });
@@ -196,7 +194,7 @@ export function convolveTransposed(engine: Engine, x: Float32, matrix: PackedMat
 }
 
 function packed(engine: Engine, order: WeightOrder, weight: Float32, bias: Float32 | undefined): PackedMatrix {
-  const matrix = new PackedMatrix(engine, order.outputs, order.inputs);
+  const matrix = new Float32Matrix(engine, order.outputs, order.inputs);
   engine.scope(() => matrix.pack(order.toMatrix(weight), bias));
   return matrix;
 }

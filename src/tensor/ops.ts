@@ -1,7 +1,13 @@
 import { ArgumentError, ShapeError } from '../errors.ts';
-import { ACTIVATIONS, type Activation, activationNumber, PANEL, STRIP_ROWS } from '../runtime/kernels.ts';
+import type { Engine } from '../runtime/engine.ts';
+import { ACTIVATIONS, type Activation, activationNumber, PANEL, STRIP_ROWS, TILE_ROWS } from '../runtime/kernels.ts';
+import type { Address } from '../runtime/memory.ts';
+import type { KernelCall } from '../runtime/threads.ts';
 import { addressOf, checkDims, type Float32, operate, place } from './place.ts';
 import { sizeOf, type Tensor } from './tensor.ts';
+
+/** Numbers that are worth a call of their own. */
+const GRAIN = 4096;
 
 /**
  * Matrix product over the last two dimensions: a (..., m, k), b (..., k, n) or (k, n) -> (..., m, n)
@@ -20,7 +26,11 @@ export function matmul(a: Tensor, b: Tensor): Float32 {
       const packed = engine.allocate(Math.ceil(n / PANEL) * (k + 1) * PANEL * 4);
       for (let i = 0; i < sizeOf(batch); i++) {
         if (i === 0 || !shared) engine.call('f32_pack_rows', n, k, addressOf(y) + (shared ? 0 : i * k * n * 4), n, packed);
-        engine.call('f32_gemm', m, n, k, addressOf(x) + i * m * k * 4, k, packed, addressOf(z) + i * m * n * 4, n, ACTIVATIONS.none);
+        const [from, to] = [addressOf(x) + i * m * k * 4, addressOf(z) + i * m * n * 4];
+        engine.parallel(m, TILE_ROWS, (first, rows) => [
+          'f32_gemm',
+          ...([rows, n, k, from + first * k * 4, k, packed, to + first * n * 4, n, ACTIVATIONS.none] as const),
+        ]);
       }
     });
     return z;
@@ -32,7 +42,13 @@ export function softmax(x: Tensor): Float32 {
   return operate('softmax', [x], (engine, [a]) => {
     const y = place(engine, 'float32', a.dims);
     const columns = a.dims.at(-1) ?? 1;
-    engine.call('f32_softmax', columns ? a.size / columns : 0, columns, addressOf(a), addressOf(y));
+    engine.parallel(columns ? a.size / columns : 0, 1, (first, rows) => [
+      'f32_softmax',
+      rows,
+      columns,
+      addressOf(a) + first * columns * 4,
+      addressOf(y) + first * columns * 4,
+    ]);
     return y;
   });
 }
@@ -44,7 +60,7 @@ export function activate(x: Tensor, activation: Activation): Float32 {
   const kind = activationNumber(activation);
   return operate(activation, [x], (engine, [a]) => {
     const y = place(engine, 'float32', a.dims);
-    engine.call('f32_activation', a.size, kind, addressOf(a), addressOf(y));
+    engine.parallel(a.size, GRAIN, (first, count) => ['f32_activation', count, kind, addressOf(a) + first * 4, addressOf(y) + first * 4]);
     return y;
   });
 }
@@ -70,7 +86,13 @@ export function swiglu(x: Tensor): Float32 {
   if (!Number.isInteger(width) || width === 0) throw new ShapeError(`swiglu: expected an even last dimension, found [${x.dims}]`);
   return operate('swiglu', [x], (engine, [a]) => {
     const y = place(engine, 'float32', [...a.dims.slice(0, -1), width]);
-    engine.call('f32_swiglu', y.size / width, width, addressOf(a), addressOf(y));
+    engine.parallel(y.size / width, 1, (first, rows) => [
+      'f32_swiglu',
+      rows,
+      width,
+      addressOf(a) + first * width * 8,
+      addressOf(y) + first * width * 4,
+    ]);
     return y;
   });
 }
@@ -85,7 +107,10 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon = 1e-
   checkDims('layerNorm: bias', [columns], bias.dims);
   return operate('layerNorm', [x, weight, bias], (engine, [a, w, b]) => {
     const y = place(engine, 'float32', a.dims);
-    engine.call('f32_layer_norm', a.size / columns, columns, addressOf(a), addressOf(w), addressOf(b), epsilon, addressOf(y));
+    engine.parallel(a.size / columns, 1, (first, rows) => {
+      const at = first * columns * 4;
+      return ['f32_layer_norm', rows, columns, addressOf(a) + at, addressOf(w), addressOf(b), epsilon, addressOf(y) + at];
+    });
     return y;
   });
 }
@@ -162,7 +187,8 @@ export interface AttentionOptions {
  * width)
  * @throws {ShapeError} {DTypeError} {ArgumentError} naming the operand or option
  */
-export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headMask, probabilities }: AttentionOptions): Float32 {
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Float32 {
+  const { heads, scale, headMask } = options;
   checkDims('attention: q', [-1, -1], q.dims);
   const [queries, hidden] = q.dims as [number, number];
   checkDims('attention: k', [-1, hidden], k.dims);
@@ -176,26 +202,76 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { heads, scale, headM
   const width = hidden / heads;
   if (!Number.isInteger(width)) throw new ShapeError(`attention: expected a width that ${heads} heads divide, found ${hidden}`);
   return operate('attention', [q, k, v], (engine, [query, key, value]) => {
-    const out = place(engine, 'float32', [queries, hidden]);
-    engine.scope(() => {
-      const packedKeys = engine.allocate(Math.ceil(keys / PANEL) * (width + 1) * PANEL * 4);
-      const packedValues = engine.allocate(Math.ceil(width / PANEL) * (keys + 1) * PANEL * 4);
-      const strip = engine.allocate(STRIP_ROWS * Math.ceil(keys / PANEL) * PANEL * 4);
-      const kept = probabilities && place(engine, 'float32', [heads, queries, keys]);
-      for (let head = 0; head < heads; head++) {
-        const at = head * width * 4;
-        engine.call('f32_pack', keys, width, addressOf(key) + at, hidden, 0, packedKeys);
-        engine.call('f32_pack_rows', width, keys, addressOf(value) + at, hidden, packedValues);
-        engine.call(
-          'f32_attention',
-          ...([queries, keys, width, addressOf(query) + at, hidden, packedKeys, packedValues, addressOf(out) + at, hidden] as const),
-          ...([scale ?? width ** -0.5, headMask?.[head] ?? 1, strip, kept ? addressOf(kept.at(head)) : 0] as const),
-        );
-      }
-      if (kept) probabilities(kept);
-    });
-    return out;
+    const columns = (tensor: Float32): Columns => ({ address: addressOf(tensor), stride: hidden });
+    return attend(engine, { queries, keys, width }, columns(query), columns(key), columns(value), options);
   });
+}
+
+/** Columns of a matrix: where the first row begins, and how many numbers further each next one. */
+interface Columns {
+  readonly address: Address;
+  readonly stride: number;
+}
+
+/**
+ * {@link attention} of tokens to one another, query, key and value standing side by side: qkv (tokens, 3 * stride), of which each takes the first
+ * `hidden` columns of a third -> (tokens, hidden)
+ */
+export function selfAttention(qkv: Float32, hidden: number, options: AttentionOptions): Float32 {
+  const [tokens, stride] = qkv.dims as [number, number];
+  const { engine } = qkv.place as NonNullable<Float32['place']>;
+  const third = (i: number): Columns => ({ address: addressOf(qkv) + (i * stride * 4) / 3, stride });
+  return attend(engine, { queries: tokens, keys: tokens, width: hidden / options.heads }, third(0), third(1), third(2), options);
+}
+
+function attend(
+  engine: Engine,
+  { queries, keys, width }: { queries: number; keys: number; width: number },
+  query: Columns,
+  key: Columns,
+  value: Columns,
+  { heads, scale = width ** -0.5, headMask, probabilities }: AttentionOptions,
+): Float32 {
+  const hidden = heads * width;
+  const out = place(engine, 'float32', [queries, hidden]);
+  engine.scope(() => {
+    const keyBytes = Math.ceil(keys / PANEL) * (width + 1) * PANEL * 4;
+    const valueBytes = Math.ceil(width / PANEL) * (keys + 1) * PANEL * 4;
+    const packedKeys = engine.allocate(heads * keyBytes);
+    const packedValues = engine.allocate(heads * valueBytes);
+    const kept = probabilities && place(engine, 'float32', [heads, queries, keys]);
+    const all = Array.from({ length: heads }, (_, head) => head);
+    const at = (head: number): number => head * width * 4;
+    engine.together(
+      all.flatMap((head): KernelCall[] => [
+        ['f32_pack', keys, width, key.address + at(head), key.stride, 0, packedKeys + head * keyBytes],
+        ['f32_pack_rows', width, keys, value.address + at(head), value.stride, packedValues + head * valueBytes],
+      ]),
+    );
+    // heads that are too few for the threads are cut into strips of queries
+    const cuts = Math.min(Math.ceil(engine.parts(Number.POSITIVE_INFINITY, 1) / heads), Math.ceil(queries / STRIP_ROWS));
+    const rows = Math.ceil(queries / STRIP_ROWS / cuts) * STRIP_ROWS;
+    const stripBytes = STRIP_ROWS * Math.ceil(keys / PANEL) * PANEL * 4;
+    const strips = engine.allocate(engine.threads === 1 ? stripBytes : heads * cuts * stripBytes);
+    engine.together(
+      all.flatMap((head) =>
+        Array.from({ length: Math.ceil(queries / rows) }, (_, i): KernelCall => {
+          const row = i * rows;
+          return [
+            ...(['f32_attention', Math.min(rows, queries - row), keys, width] as const),
+            ...([query.address + row * query.stride * 4 + at(head), query.stride] as const),
+            ...([packedKeys + head * keyBytes, packedValues + head * valueBytes] as const),
+            ...([addressOf(out) + row * hidden * 4 + at(head), hidden] as const),
+            ...([scale, headMask?.[head] ?? 1] as const),
+            strips + (engine.threads === 1 ? 0 : (head * cuts + i) * stripBytes),
+            kept ? addressOf(kept.at(head)) + row * keys * 4 : 0,
+          ];
+        }),
+      ),
+    );
+    if (kept) probabilities(kept);
+  });
+  return out;
 }
 
 /**

@@ -1,0 +1,113 @@
+/** Parts that a job may have. */
+export const MOST_PARTS = 1024;
+/** Arguments that a kernel may have. */
+const MOST_ARGUMENTS = 20;
+
+/** Words at the head of the board. The ticket is a number of the job, how many parts it has and which is next, so that they change together. */
+const TICKET = 0;
+const DONE = 1;
+const FAILED = 2;
+const HEAD_WORDS = 4;
+
+const COUNT_BITS = 11;
+const COUNT_MASK = (1 << COUNT_BITS) - 1;
+
+/** Looks at the board before a thread goes to sleep: some 50 microseconds, longer than what lies between two kernels of a run. */
+const LOOKS = 5000;
+
+/** One kernel call: the place of the kernel in the list that all threads have, and its arguments. */
+export interface NumberedCall {
+  readonly kernel: number;
+  readonly args: readonly number[];
+}
+
+/**
+ * What the threads of an engine have in common besides its memory: a board of shared memory, to which one thread pins a job, kernel calls that do
+ * not depend on one another, of which every thread takes the next until there are none. A thread that sleeps through a job is not missed.
+ */
+export class Board {
+  /** To be sent to the other threads. */
+  readonly memory: SharedArrayBuffer;
+  readonly #head: Int32Array;
+  readonly #kernels: Int32Array;
+  readonly #args: Float64Array;
+  #job = 0;
+
+  /** A new board, or one that another thread made. */
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(HEAD_WORDS * 4 + MOST_PARTS * (2 * 4 + MOST_ARGUMENTS * 8))) {
+    this.memory = memory;
+    this.#head = new Int32Array(memory, 0, HEAD_WORDS);
+    this.#kernels = new Int32Array(memory, HEAD_WORDS * 4, 2 * MOST_PARTS); // kernel and number of arguments
+    this.#args = new Float64Array(memory, HEAD_WORDS * 4 + 2 * 4 * MOST_PARTS, MOST_PARTS * MOST_ARGUMENTS);
+  }
+
+  /** Pins up a job. There is none other: {@link finish} has seen the end of the last. */
+  post(calls: readonly NumberedCall[]): void {
+    for (const [part, { kernel, args }] of calls.entries()) {
+      this.#kernels[2 * part] = kernel;
+      this.#kernels[2 * part + 1] = args.length;
+      this.#args.set(args, part * MOST_ARGUMENTS);
+    }
+    this.#job = (this.#job + 1) & 1023;
+    Atomics.store(this.#head, DONE, 0);
+    Atomics.store(this.#head, FAILED, 0);
+    Atomics.store(this.#head, TICKET, (this.#job << (2 * COUNT_BITS)) | (calls.length << COUNT_BITS));
+    Atomics.notify(this.#head, TICKET);
+  }
+
+  /** Takes part after part of the job at hand until there are none; what goes wrong in one is for {@link finish} to tell. */
+  work(run: (kernel: number, args: readonly number[]) => void): void {
+    for (;;) {
+      const ticket = Atomics.load(this.#head, TICKET);
+      const part = ticket & COUNT_MASK;
+      if (part >= ((ticket >>> COUNT_BITS) & COUNT_MASK)) return;
+      if (Atomics.compareExchange(this.#head, TICKET, ticket, ticket + 1) !== ticket) continue;
+      try {
+        const first = part * MOST_ARGUMENTS;
+        const args = this.#args.subarray(first, first + (this.#kernels[2 * part + 1] as number));
+        run(this.#kernels[2 * part] as number, args as unknown as readonly number[]);
+      } catch {
+        Atomics.store(this.#head, FAILED, 1);
+      }
+      Atomics.add(this.#head, DONE, 1);
+      Atomics.notify(this.#head, DONE);
+    }
+  }
+
+  /**
+   * Waits until all parts of a job of `parts` are done.
+   * @param patience milliseconds in which one part at least has to be finished
+   * @returns what went wrong, or undefined
+   */
+  finish(parts: number, patience: number): 'failed' | 'silent' | undefined {
+    let last = 0;
+    let since = performance.now();
+    for (let looks = 0; ; looks++) {
+      const done = Atomics.load(this.#head, DONE);
+      if (done === parts) return Atomics.load(this.#head, FAILED) ? 'failed' : undefined;
+      if (looks < LOOKS) continue;
+      sleep(this.#head, DONE, done, 100);
+      if (done !== last) since = performance.now();
+      else if (performance.now() - since > patience) return 'silent';
+      last = done;
+    }
+  }
+
+  /** Sleeps until a job is pinned up. */
+  wait(): void {
+    const seen = Atomics.load(this.#head, TICKET);
+    for (let looks = 0; looks < LOOKS; looks++) {
+      if (Atomics.load(this.#head, TICKET) !== seen) return;
+    }
+    Atomics.wait(this.#head, TICKET, seen);
+  }
+}
+
+/** Until a word changes, or some milliseconds have passed. The main thread of a browser must not sleep: there it goes on looking. */
+function sleep(words: Int32Array, index: number, seen: number, milliseconds: number): void {
+  try {
+    Atomics.wait(words, index, seen, milliseconds);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}

@@ -1,0 +1,105 @@
+import { host } from '#host';
+import { ArgumentError, ThreadError } from '../errors.ts';
+import type { Thread } from '../hosts/host.ts';
+import { Board, MOST_PARTS, type NumberedCall } from './board.ts';
+import type { KernelName, Kernels } from './kernels.ts';
+
+/** Threads that an engine may have. */
+const MOST_THREADS = 64;
+
+/** Beyond it more threads gain little for pictures of common sizes. */
+const MOST_AUTOMATIC = 8;
+
+/** Milliseconds without a part finished, and times the longest part so far, after which a thread counts as dead. */
+const PATIENCE = 10_000;
+const PATIENCE_FACTOR = 50;
+
+/** What a thread needs to take part. */
+export interface ThreadData {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** Names of the kernels, in the order of their numbers. */
+  readonly kernels: readonly KernelName[];
+  readonly board: SharedArrayBuffer;
+}
+
+/** One call of a kernel. */
+export type KernelCall = { [K in KernelName]: readonly [name: K, ...args: Parameters<Kernels[K]>] }[KernelName];
+
+let warned = false;
+
+/**
+ * The number of threads that a host gives to who asks for `asked`. Where it has no shared memory that is 1, which is said once.
+ * @throws {ArgumentError} unless it is a count of 1 to 64 or "auto"
+ */
+export function countThreads(asked: number | 'auto'): number {
+  if (asked !== 'auto' && !(Number.isInteger(asked) && asked >= 1 && asked <= MOST_THREADS)) {
+    throw new ArgumentError(`threads: expected 1 to ${MOST_THREADS} or "auto", found ${JSON.stringify(asked)}`);
+  }
+  if (asked === 1) return 1;
+  if (!host.threads) {
+    if (!warned) console.warn(`dinov2-wasm: ${host.name} gives no threads over shared memory: one thread is used`);
+    warned = true;
+    return 1;
+  }
+  return asked === 'auto' ? Math.min(host.threads.available, MOST_AUTOMATIC) : asked;
+}
+
+/**
+ * The threads of an engine, the calling one among them. The others start in the background and join when they are there: until then the calling
+ * thread does more of the work.
+ */
+export class ThreadPool {
+  readonly #kernels: Kernels;
+  readonly #names: readonly KernelName[];
+  readonly #numbers: ReadonlyMap<KernelName, number>;
+  readonly #board = new Board();
+  readonly #threads: readonly Thread[];
+  #longest = 0;
+  #failure: ThreadError | undefined;
+
+  constructor(count: number, kernels: Kernels, module: WebAssembly.Module, memory: WebAssembly.Memory) {
+    this.#kernels = kernels;
+    this.#names = Object.keys(kernels) as KernelName[];
+    this.#numbers = new Map(this.#names.map((name, number) => [name, number]));
+    const data: ThreadData = { module, memory, kernels: this.#names, board: this.#board.memory };
+    this.#threads = Array.from({ length: count - 1 }, () => (host.threads as NonNullable<typeof host.threads>).start(data));
+  }
+
+  /**
+   * Makes calls that do not depend on one another.
+   * @throws {ThreadError} when a thread has died
+   */
+  run(calls: readonly KernelCall[]): void {
+    const dead = this.#threads.find(({ failure }) => failure);
+    if (dead) this.#fail(`a thread of the engine has ended: ${dead.failure?.message}`, dead.failure);
+    if (this.#failure) throw this.#failure;
+    for (let first = 0; first < calls.length; first += MOST_PARTS) this.#share(calls.slice(first, first + MOST_PARTS));
+  }
+
+  #share(calls: readonly KernelCall[]): void {
+    this.#board.post(calls.map(([name, ...args]): NumberedCall => ({ kernel: this.#numbers.get(name) as number, args })));
+    this.#board.work((kernel, args) => this.#call(kernel, args));
+    const problem = this.#board.finish(calls.length, Math.max(PATIENCE, PATIENCE_FACTOR * this.#longest));
+    if (problem === 'silent') this.#fail('a thread of the engine took a part of the work and did not answer');
+    if (problem === 'failed') this.#fail(`a kernel failed: ${calls[0]?.[0]}`);
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Ends the other threads. */
+  stop(): void {
+    for (const thread of this.#threads) thread.stop();
+  }
+
+  #call(kernel: number, args: readonly number[]): void {
+    const start = performance.now();
+    (this.#kernels[this.#names[kernel] as KernelName] as (...args: readonly number[]) => void)(...args);
+    this.#longest = Math.max(this.#longest, performance.now() - start);
+  }
+
+  /** What was computed so far is of no use: the engine stays unusable. */
+  #fail(what: string, cause?: Error): void {
+    this.#failure ??= new ThreadError(`${what}: dispose of the model and load it again`, { cause });
+    this.stop();
+  }
+}

@@ -1,0 +1,184 @@
+import { ShapeError } from '../../errors.ts';
+import type { Engine } from '../../runtime/engine.ts';
+import { type Activation, activationNumber, PANEL, TILE_ROWS } from '../../runtime/kernels.ts';
+import type { Address } from '../../runtime/memory.ts';
+import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
+import { Tensor } from '../tensor.ts';
+import { type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
+import { QuantizedRows } from './quantizedRows.ts';
+
+/** Weights that are floats, multiplied in float32. */
+abstract class FloatMatrix extends PackedMatrix {
+  protected readonly address: Address;
+  readonly #panelBytes: number;
+
+  /**
+   * @param panelBytes 8 biases, then what the kind of number takes for `inputs` times 8 weights
+   * @param address where the panels are; taken from the engine if none is given
+   */
+  constructor(engine: Engine, outputs: number, inputs: number, panelBytes: number, address?: Address) {
+    super(engine, outputs, inputs);
+    this.#panelBytes = panelBytes;
+    this.address = address ?? engine.allocate(this.panels * panelBytes);
+  }
+
+  protected sliceAt(first: number): Address {
+    return this.address + (first / PANEL) * this.#panelBytes;
+  }
+
+  packQuantized(weight: QuantizedWeight, bias?: Float32): void {
+    this.pack(dequantize(weight, this.outputs, this.inputs), bias);
+  }
+
+  setBias(bias: Float32): void {
+    checkDims('bias', [this.outputs], bias.dims);
+    const { data } = bias;
+    for (let i = 0; i < this.outputs; i += PANEL) {
+      this.engine.write(this.address + (i / PANEL) * this.#panelBytes, data.subarray(i, i + PANEL));
+    }
+  }
+
+  operand(x: Operand): Float32 {
+    if (x instanceof QuantizedRows) throw new ShapeError('x: expected float32, found rows quantised for another matrix');
+    return x;
+  }
+
+  multiply(x: Operand, activation: Activation = 'none'): Float32 {
+    const rows = this.rows(x);
+    const y = place(this.engine, 'float32', [...x.dims.slice(0, -1), this.outputs]);
+    this.product(rows, addressOf(this.operand(x)), addressOf(y), activationNumber(activation));
+    return y;
+  }
+
+  multiplyAdd(x: Operand, scale: Float32, y: Float32): void {
+    this.checkAdd(x, scale, y);
+    this.product(this.rows(x), addressOf(this.operand(x)), addressOf(y), 0, addressOf(scale));
+  }
+
+  /** c = activation(a w), or with a scale c += scale * a w */
+  protected abstract product(rows: number, a: Address, c: Address, activation: number, scale?: Address): void;
+
+  /** Where a part of the product begins: in a, in the packed weights, in c and in the scale. */
+  protected at(
+    { firstRow, firstPanel }: Cut,
+    a: Address,
+    c: Address,
+    scale: Address,
+  ): { a: Address; w: Address; c: Address; scale: Address } {
+    return {
+      a: a + firstRow * this.inputs * 4,
+      w: this.address + firstPanel * this.#panelBytes,
+      c: c + (firstRow * this.outputs + firstPanel * PANEL) * 4,
+      scale: scale + firstPanel * PANEL * 4,
+    };
+  }
+
+  /** Packed weights (`assembly/gemm/pack.ts`) as an array of their own. */
+  protected unpacked(packed: Address): { weight: Float32; bias: Float32 } {
+    const { engine } = this;
+    const weight = place(engine, 'float32', [this.outputs, this.inputs]);
+    const bias = place(engine, 'float32', [this.outputs]);
+    engine.call('f32_unpack', this.outputs, this.inputs, packed, addressOf(weight), addressOf(bias));
+    return { weight: weight.clone(), bias: bias.clone() };
+  }
+}
+
+/** Weights in float32 (`assembly/gemm/pack.ts`). */
+export class Float32Matrix extends FloatMatrix {
+  constructor(engine: Engine, outputs: number, inputs: number, address?: Address) {
+    super(engine, outputs, inputs, packedBytes(inputs), address);
+  }
+
+  slice(first: number, outputs: number): Float32Matrix {
+    return new Float32Matrix(this.engine, outputs, this.inputs, this.sliceAt(first));
+  }
+
+  pack(weight: Float32, bias?: Float32): void {
+    pack(this.engine, this, weight, bias, this.address);
+  }
+
+  unpack(): { weight: Float32; bias: Float32 } {
+    return this.engine.scope(() => this.unpacked(this.address));
+  }
+
+  protected product(rows: number, a: Address, c: Address, activation: number, scale: Address = 0): void {
+    const { inputs: k, outputs: n } = this;
+    this.share(rows, TILE_ROWS, (cut) => {
+      const at = this.at(cut, a, c, scale);
+      return scale
+        ? ['f32_gemm_add', cut.rows, cut.columns, k, at.a, k, at.w, at.c, n, at.scale]
+        : ['f32_gemm', cut.rows, cut.columns, k, at.a, k, at.w, at.c, n, activation];
+    });
+  }
+}
+
+/** Bytes of widened panels at a time: a third of a common second-level cache. */
+const ROOM_BYTES = 192 * 1024;
+
+/** Weights in 16 bits (`assembly/gemm/f16_pack.ts`), widened a few panels at a time: the results are those of float32 on the rounded weights. */
+export class Float16Matrix extends FloatMatrix {
+  constructor(engine: Engine, outputs: number, inputs: number, address?: Address) {
+    super(engine, outputs, inputs, PANEL * 4 + inputs * PANEL * 2, address);
+  }
+
+  slice(first: number, outputs: number): Float16Matrix {
+    return new Float16Matrix(this.engine, outputs, this.inputs, this.sliceAt(first));
+  }
+
+  pack(weight: Float32, bias?: Float32): void {
+    const { engine } = this;
+    engine.scope(() => {
+      const wide = engine.allocate(this.panels * packedBytes(this.inputs));
+      pack(engine, this, weight, bias, wide);
+      engine.call('f16_narrow', this.panels, this.inputs, wide, this.address);
+    });
+  }
+
+  unpack(): { weight: Float32; bias: Float32 } {
+    const { engine } = this;
+    return engine.scope(() => {
+      const wide = engine.allocate(this.panels * packedBytes(this.inputs));
+      engine.call('f16_widen', this.panels, this.inputs, this.address, wide);
+      return this.unpacked(wide);
+    });
+  }
+
+  protected product(rows: number, a: Address, c: Address, activation: number, scale: Address = 0): void {
+    const { inputs: k, outputs: n } = this;
+    const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / packedBytes(k))));
+    const bytes = panels * packedBytes(k);
+    this.engine.scope(() => {
+      const room = this.engine.allocate(this.parts(rows, TILE_ROWS) * bytes);
+      this.share(rows, TILE_ROWS, (cut) => {
+        const at = this.at(cut, a, c, scale);
+        const own = room + cut.part * bytes;
+        return scale
+          ? ['f16_gemm_add', cut.rows, cut.columns, k, at.a, k, at.w, at.c, n, at.scale, own, panels]
+          : ['f16_gemm', cut.rows, cut.columns, k, at.a, k, at.w, at.c, n, activation, own, panels];
+      });
+    });
+  }
+}
+
+/** Bytes of a panel in float32. */
+function packedBytes(inputs: number): number {
+  return (inputs + 1) * PANEL * 4;
+}
+
+function pack(engine: Engine, { outputs, inputs }: PackedMatrix, weight: Float32, bias: Float32 | undefined, target: Address): void {
+  checkDims('weight', [outputs, inputs], weight.dims);
+  if (bias) checkDims('bias', [outputs], bias.dims);
+  engine.scope(() => {
+    const b = bias ? addressOf(placed(engine, bias)) : 0;
+    engine.call('f32_pack', outputs, inputs, addressOf(placed(engine, weight)), inputs, b, target);
+  });
+}
+
+/** The weights (outputs, inputs) that integers stand for. */
+export function dequantize({ integers, scales, inputScales }: QuantizedWeight, outputs: number, inputs: number): Float32 {
+  const data = new Float32Array(outputs * inputs);
+  for (let o = 0, e = 0; o < outputs; o++) {
+    for (let i = 0; i < inputs; i++, e++) data[e] = ((integers[e] as number) * (scales[o] as number)) / (inputScales?.[i] ?? 1);
+  }
+  return new Tensor('float32', data, [outputs, inputs]);
+}

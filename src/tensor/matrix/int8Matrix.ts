@@ -1,0 +1,167 @@
+import { ArgumentError } from '../../errors.ts';
+import type { Engine } from '../../runtime/engine.ts';
+import { type Activation, activationNumber, PANEL } from '../../runtime/kernels.ts';
+import type { Address } from '../../runtime/memory.ts';
+import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
+import { Tensor } from '../tensor.ts';
+import { dequantize } from './floatMatrix.ts';
+import { type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
+import { FORMS, QuantizedRows, quantizeRows, rowBytes } from './quantizedRows.ts';
+
+/** Bytes in front of the integers of a panel, as in `assembly/gemm/i8_pack.ts`: scales, biases, sums. */
+const HEAD_BYTES = 96;
+
+/** Bytes of panels that are widened at a time: a fifth of a common second-level cache. */
+const ROOM_BYTES = 96 * 1024;
+
+/** What inputs are divided by before they are quantised, for all slices of a matrix. */
+interface InputScaling {
+  /** (inputs): one over the scales */
+  readonly multiplier: Float32;
+  /** undefined before the first slice is packed, null for ones */
+  scales: Float32Array | null | undefined;
+}
+
+/**
+ * Weights as integers of 8 bits with a scale for each output (`assembly/gemm/i8_pack.ts`). Inputs are made integers too, with a scale and a zero
+ * point for each row: the sums of products are exact.
+ */
+export class Int8Matrix extends PackedMatrix {
+  readonly #address: Address;
+  readonly #input: InputScaling;
+  readonly #isSlice: boolean;
+
+  constructor(engine: Engine, outputs: number, inputs: number, shared?: { address: Address; input: InputScaling }) {
+    super(engine, outputs, inputs);
+    this.#address = shared?.address ?? engine.allocate(this.panels * this.#panelBytes);
+    this.#isSlice = shared !== undefined;
+    this.#input = shared?.input ?? { multiplier: place(engine, 'float32', [inputs]), scales: undefined };
+  }
+
+  slice(first: number, outputs: number): Int8Matrix {
+    const address = this.#address + (first / PANEL) * this.#panelBytes;
+    return new Int8Matrix(this.engine, outputs, this.inputs, { address, input: this.#input });
+  }
+
+  pack(weight: Float32, bias?: Float32): void {
+    checkDims('weight', [this.outputs, this.inputs], weight.dims);
+    const { engine, outputs, inputs } = this;
+    engine.scope(() => {
+      const integers = engine.allocate(outputs * inputs);
+      const scales = place(engine, 'float32', [outputs]);
+      engine.call('i8_quantize_weights', outputs, inputs, addressOf(placed(engine, weight)), 0, integers, addressOf(scales));
+      this.#pack(integers, scales, bias);
+    });
+    this.#scaleInputs(undefined);
+  }
+
+  packQuantized({ integers, scales, inputScales }: QuantizedWeight, bias?: Float32): void {
+    const { engine, outputs, inputs } = this;
+    checkDims('integers', [outputs * inputs], [integers.length]);
+    checkDims('scales', [outputs], [scales.length]);
+    engine.scope(() => {
+      const place8 = engine.allocate(outputs * inputs);
+      engine.write(place8, integers);
+      this.#pack(place8, placed(engine, new Tensor('float32', Float32Array.from(scales), [outputs])), bias);
+    });
+    this.#scaleInputs(inputScales);
+  }
+
+  setBias(bias: Float32): void {
+    checkDims('bias', [this.outputs], bias.dims);
+    const { data } = bias;
+    for (let i = 0; i < this.outputs; i += PANEL) {
+      this.engine.write(this.#address + (i / PANEL) * this.#panelBytes + PANEL * 4, data.subarray(i, i + PANEL));
+    }
+  }
+
+  unpack(): { weight: Float32; bias: Float32 } {
+    const { bias, ...weight } = this.#unpack();
+    return { weight: dequantize(weight, this.outputs, this.inputs), bias };
+  }
+
+  override quantized(): QuantizedWeight {
+    const { bias: _, ...weight } = this.#unpack();
+    return weight;
+  }
+
+  operand(x: Operand): QuantizedRows {
+    return x instanceof QuantizedRows ? x : quantizeRows(this.engine, x, this.#input.scales ? this.#input.multiplier : undefined);
+  }
+
+  multiply(x: Operand, activation: Activation = 'none'): Float32 {
+    this.rows(x);
+    const y = place(this.engine, 'float32', [...x.dims.slice(0, -1), this.outputs]);
+    this.#product(x, addressOf(y), activationNumber(activation));
+    return y;
+  }
+
+  multiplyAdd(x: Operand, scale: Float32, y: Float32): void {
+    this.checkAdd(x, scale, y);
+    this.#product(x, addressOf(y), 0, addressOf(scale));
+  }
+
+  #product(x: Operand, c: Address, activation: number, scale: Address = 0): void {
+    const { engine, inputs: k, outputs: n } = this;
+    const form = FORMS[engine.integerForm];
+    const rows = this.rows(x);
+    const wide = Math.ceil(k / 4) * 64; // bytes of a widened panel
+    const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / wide)));
+    engine.scope(() => {
+      const { heads, address } = this.operand(x);
+      const room = form === FORMS.pairs ? engine.allocate(this.parts(rows, form.rows) * panels * wide) : 0;
+      this.share(rows, form.rows, ({ firstRow, rows, firstPanel, columns, part }) => {
+        const a = [heads + firstRow * 8, address + firstRow * rowBytes(k, form.bytes)] as const;
+        const w = this.#address + firstPanel * this.#panelBytes;
+        const to = c + (firstRow * n + firstPanel * PANEL) * 4;
+        const own = room + part * panels * wide;
+        return scale
+          ? ['i8_gemm_add', form.number, rows, columns, k, ...a, w, to, n, scale + firstPanel * PANEL * 4, own, panels]
+          : ['i8_gemm', form.number, rows, columns, k, ...a, w, to, n, activation, own, panels];
+      });
+    });
+  }
+
+  #pack(integers: Address, scales: Float32, bias: Float32 | undefined): void {
+    if (bias) checkDims('bias', [this.outputs], bias.dims);
+    const b = bias ? addressOf(placed(this.engine, bias)) : 0;
+    this.engine.call('i8_pack', this.outputs, this.inputs, integers, addressOf(scales), b, this.#address);
+  }
+
+  /** @throws {ArgumentError} on other scales than those of a slice that reads the same inputs */
+  #scaleInputs(scales: Float32Array | undefined): void {
+    const input = this.#input;
+    if (scales) checkDims('input scales', [this.inputs], [scales.length]);
+    if (this.#isSlice && input.scales !== undefined && input.scales?.join() !== scales?.join()) {
+      throw new ArgumentError('input scales: expected those of the other weights that read the same input, found others');
+    }
+    input.scales = scales ? Float32Array.from(scales) : null;
+    if (scales)
+      this.engine.write(
+        addressOf(input.multiplier),
+        Float32Array.from(scales, (scale) => 1 / scale),
+      );
+  }
+
+  #unpack(): QuantizedWeight & { bias: Float32 } {
+    const { engine, outputs, inputs } = this;
+    return engine.scope(() => {
+      const place8 = engine.allocate(outputs * inputs);
+      const scales = place(engine, 'float32', [outputs]);
+      const bias = place(engine, 'float32', [outputs]);
+      engine.call('i8_unpack', outputs, inputs, this.#address, place8, addressOf(scales), addressOf(bias));
+      const integers = new Int8Array(outputs * inputs);
+      engine.read(place8, integers);
+      return {
+        integers,
+        scales: scales.clone().data,
+        bias: bias.clone(),
+        inputScales: this.#input.scales ?? undefined,
+      };
+    });
+  }
+
+  get #panelBytes(): number {
+    return HEAD_BYTES + Math.ceil(this.inputs / 4) * PANEL * 4;
+  }
+}

@@ -1,0 +1,117 @@
+import type { Engine } from '../../runtime/engine.ts';
+import { type Activation, PANEL } from '../../runtime/kernels.ts';
+import type { KernelCall } from '../../runtime/threads.ts';
+import { checkDims, type Float32 } from '../place.ts';
+import { sizeOf } from '../tensor.ts';
+import type { QuantizedRows } from './quantizedRows.ts';
+
+/** The kinds of number in which weights are kept. Arithmetic is in float32, with int8 in exact integers. */
+export const WEIGHT_DTYPES = ['float32', 'float16', 'int8'] as const;
+export type WeightDType = (typeof WEIGHT_DTYPES)[number];
+
+/** A left-hand side: numbers, or what {@link PackedMatrix.operand} made of them. */
+export type Operand = Float32 | QuantizedRows;
+
+/** Integers of 8 bits that stand for weights: weight[o, i] = scales[o] * integers[o, i] / inputScales[i]. */
+export interface QuantizedWeight {
+  /** (outputs, inputs), -127 to 127, row-major */
+  readonly integers: Int8Array;
+  /** (outputs) */
+  readonly scales: Float32Array;
+  /** (inputs), by which inputs are divided before they are quantised; none is ones */
+  readonly inputScales?: Float32Array | undefined;
+}
+
+/** A part of a product: panels of 8 columns, and rows. */
+export interface Cut {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly firstPanel: number;
+  readonly columns: number;
+  readonly part: number;
+}
+
+/**
+ * The weight (outputs, inputs) and bias (outputs) of a linear layer, in the order in which a matrix product reads them. Each kind of number has a
+ * class of its own.
+ */
+export abstract class PackedMatrix {
+  readonly outputs: number;
+  readonly inputs: number;
+  protected readonly engine: Engine;
+
+  constructor(engine: Engine, outputs: number, inputs: number) {
+    this.engine = engine;
+    this.outputs = outputs;
+    this.inputs = inputs;
+  }
+
+  /** `outputs` outputs from the `first` on, a multiple of 8, as a matrix of their own that shares the storage. */
+  abstract slice(first: number, outputs: number): PackedMatrix;
+
+  /** Packs weight (outputs, inputs) and bias (outputs; none is zeros). */
+  abstract pack(weight: Float32, bias?: Float32): void;
+
+  /** Packs weights that come as integers. */
+  abstract packQuantized(weight: QuantizedWeight, bias?: Float32): void;
+
+  /** Replaces the bias (outputs). */
+  abstract setBias(bias: Float32): void;
+
+  /** The matrix and its bias as they are packed, in memory of their own. */
+  abstract unpack(): { weight: Float32; bias: Float32 };
+
+  /** The integers, where that is how the matrix is kept. */
+  quantized(): QuantizedWeight | undefined {
+    return undefined;
+  }
+
+  /** x (..., inputs) in the form in which this matrix reads it: to be made once for several products. */
+  abstract operand(x: Operand): Operand;
+
+  /** activation(x weight^T + bias): x (..., inputs) -> (..., outputs) */
+  abstract multiply(x: Operand, activation?: Activation): Float32;
+
+  /** y += scale * (x weight^T + bias), in place: x (..., inputs), scale (outputs), y (..., outputs) */
+  abstract multiplyAdd(x: Operand, scale: Float32, y: Float32): void;
+
+  protected get panels(): number {
+    return Math.ceil(this.outputs / PANEL);
+  }
+
+  /** The rows of x, which has to have as many columns as there are inputs. */
+  protected rows(x: Operand): number {
+    const leading = x.dims.slice(0, -1);
+    checkDims('x', [...leading, this.inputs], x.dims);
+    return sizeOf(leading);
+  }
+
+  protected checkAdd(x: Operand, scale: Float32, y: Float32): void {
+    checkDims('scale', [this.outputs], scale.dims);
+    checkDims('y', [...x.dims.slice(0, -1), this.outputs], y.dims);
+  }
+
+  /**
+   * How many parts {@link share} makes of a product of `rows` rows. By panels, two at a time so that no two threads write to a cache line; where
+   * there are few of them by rows, at multiples of `grain`.
+   */
+  protected parts(rows: number, grain: number): number {
+    return this.#byPanels ? this.engine.parts(this.panels, 2) : this.engine.parts(rows, grain);
+  }
+
+  protected share(rows: number, grain: number, cut: (cut: Cut) => KernelCall): void {
+    if (this.#byPanels) {
+      this.engine.parallel(this.panels, 2, (firstPanel, panels, part) =>
+        cut({ firstRow: 0, rows, firstPanel, columns: Math.min(panels * PANEL, this.outputs - firstPanel * PANEL), part }),
+      );
+    } else {
+      this.engine.parallel(rows, grain, (firstRow, count, part) =>
+        cut({ firstRow, rows: count, firstPanel: 0, columns: this.outputs, part }),
+      );
+    }
+  }
+
+  get #byPanels(): boolean {
+    return this.panels >= 4 * this.engine.threads;
+  }
+}

@@ -1,0 +1,52 @@
+import type { Engine } from '../../runtime/engine.ts';
+import type { Address } from '../../runtime/memory.ts';
+import { addressOf, type Float32 } from '../place.ts';
+import { sizeOf } from '../tensor.ts';
+
+/** How integer operands lie in memory (`assembly/quantize/i8_form.ts`): its number there, the rows of a block, the bytes of an integer. */
+export const FORMS = {
+  pairs: { number: 0, rows: 5, bytes: 2 },
+  unsigned: { number: 1, rows: 6, bytes: 1 },
+  signed: { number: 2, rows: 6, bytes: 1 },
+} as const;
+
+/** Rows of 8-bit integers with a scale and a zero point each (`assembly/quantize/i8_quantize.ts`): the left-hand side of an integer product. */
+export class QuantizedRows {
+  /** (..., columns) */
+  readonly dims: readonly number[];
+  readonly heads: Address;
+  readonly address: Address;
+
+  constructor(engine: Engine, dims: readonly number[]) {
+    const { rows, bytes } = FORMS[engine.integerForm];
+    this.dims = dims;
+    const columns = dims.at(-1) as number;
+    const padded = Math.ceil(sizeOf(dims.slice(0, -1)) / rows) * rows;
+    this.heads = engine.allocate(padded * 8);
+    this.address = engine.allocate(padded * rowBytes(columns, bytes));
+  }
+}
+
+/** Bytes of a row of integers of so many bytes. */
+export function rowBytes(columns: number, bytes: number): number {
+  return Math.ceil(columns / 4) * 4 * bytes;
+}
+
+/** x (..., columns), times multiplier (columns) if one is given, as integers. */
+export function quantizeRows(engine: Engine, x: Float32, multiplier?: Float32): QuantizedRows {
+  const { number, rows, bytes } = FORMS[engine.integerForm];
+  const quantized = new QuantizedRows(engine, x.dims);
+  const columns = x.dims.at(-1) as number;
+  engine.parallel(sizeOf(x.dims.slice(0, -1)), rows, (first, count) => [
+    'i8_quantize',
+    number,
+    count,
+    columns,
+    addressOf(x) + first * columns * 4,
+    columns,
+    multiplier ? addressOf(multiplier) : 0,
+    quantized.heads + first * 8,
+    quantized.address + first * rowBytes(columns, bytes),
+  ]);
+  return quantized;
+}
