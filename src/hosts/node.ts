@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, extname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker, workerData } from 'node:worker_threads';
 import { HostError, NotFoundError } from '../errors.ts';
@@ -26,7 +26,8 @@ class NodeThread implements Thread {
   #failure: Error | undefined;
 
   constructor(data: unknown) {
-    this.#worker = new Worker(new URL(`../runtime/thread${extname(import.meta.url)}`, import.meta.url), { workerData: data });
+    const url = new URL('../../dist/runtime/thread.js', import.meta.url); // from src/ and from dist/: threads have no TypeScript loader
+    this.#worker = new Worker(url, { workerData: data, execArgv: [] });
     this.#worker.unref();
     this.#worker.once('error', (error: Error) => {
       this.#failure = error;
