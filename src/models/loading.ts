@@ -5,6 +5,7 @@ import { CheckpointError } from '../errors.ts';
 import type { Parameter, Parameters } from '../nn/parameters.ts';
 import { truncatedNormal } from '../nn/random.ts';
 import type { Engine } from '../runtime/engine.ts';
+import type { InputStatistics } from '../tensor/matrix/quantize.ts';
 import { addressOf, type Float32, place } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 
@@ -26,7 +27,12 @@ export interface LoadOptions {
   progress_callback?: (info: ProgressInfo) => void;
   /** Stops loading between two tensors. */
   signal?: AbortSignal;
+  /** For dtype `int8`: what is known of the inputs of the layers, from {@link calibrate}. Without it the weights alone decide. */
+  calibration?: Calibration;
 }
+
+/** Statistics of the inputs of layers, by the names of their weights in the model. */
+export type Calibration = ReadonlyMap<string, InputStatistics>;
 
 /** Which tensors of a checkpoint belong to a model: `rename` gives the parameter's name, or undefined for what the model passes over. */
 export type Rename = (tensor: string) => string | undefined;
@@ -47,7 +53,7 @@ export async function loadCheckpoint(
   parameters: Parameters,
   checkpoint: Checkpoint,
   rename: Rename,
-  { progress_callback: report, signal }: LoadOptions = {},
+  { progress_callback: report, signal, calibration }: LoadOptions = {},
 ): Promise<void> {
   const sources = match(parameters, checkpoint, rename);
   const total = [...sources.values()].reduce((sum, name) => sum + bytesOf(checkpoint, name), 0);
@@ -58,7 +64,13 @@ export async function loadCheckpoint(
   for (const parameter of parameters.all) parameter.allocate();
   for (const [parameter, name] of sources) {
     signal?.throwIfAborted();
-    await loadParameter(parameters.engine, parameter, checkpoint, name);
+    await loadParameter(
+      parameters.engine,
+      parameter,
+      checkpoint,
+      name,
+      parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined,
+    );
     loaded += bytesOf(checkpoint, name);
     tell('progress', name);
   }
@@ -123,7 +135,13 @@ function bytesOf(checkpoint: Checkpoint, name: string): number {
 }
 
 /** Streams one tensor into the engine, widens it there and hands it to its parameter: no copy of the file is held. */
-async function loadParameter(engine: Engine, parameter: Parameter, checkpoint: Checkpoint, name: string): Promise<void> {
+async function loadParameter(
+  engine: Engine,
+  parameter: Parameter,
+  checkpoint: Checkpoint,
+  name: string,
+  inputs: InputStatistics | undefined,
+): Promise<void> {
   const { dtype } = checkpoint.get(name);
   if (dtype === 'int8' && parameter.loadQuantized) return parameter.loadQuantized(await readQuantized(checkpoint, name));
   await engine.scopeAsync(async () => {
@@ -140,6 +158,6 @@ async function loadParameter(engine: Engine, parameter: Parameter, checkpoint: C
         `${checkpoint.name}: "${name}": expected float32, float16 or bfloat16${parameter.loadQuantized ? ', or int8 with scales' : ''}, found ${dtype}`,
       );
     }
-    parameter.load(value);
+    parameter.load(value, inputs);
   });
 }

@@ -11,12 +11,13 @@ import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';
 import { checkOptions } from '../options.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import type { WeightDType } from '../tensor/matrix/packedMatrix.ts';
+import { InputObserver } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
 import { type CallOptions, checkPixelDims, checkSignal, type Request, resolveRequest } from './inputs.ts';
-import { isOfHead, type LoadOptions, loadCheckpoint, randomize, savedTensors } from './loading.ts';
+import { type Calibration, isOfHead, type LoadOptions, loadCheckpoint, randomize, savedTensors } from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
 
 export interface ModelOptions extends EngineOptions {
@@ -64,7 +65,13 @@ export interface TraceShape {
 }
 
 const MODEL_OPTIONS: readonly (keyof ModelOptions)[] = ['posEmbed', 'seed', 'initialize', 'dtype', 'build', 'threads', 'memoryLimit'];
-const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = ['config', 'progress_callback', 'signal', ...MODEL_OPTIONS];
+const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = [
+  'config',
+  'progress_callback',
+  'signal',
+  'calibration',
+  ...MODEL_OPTIONS,
+];
 
 const DTYPE_NAMES = {
   float32: 'float32',
@@ -193,6 +200,30 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     return Object.assign(call, { dims, dispose: recording.dispose });
   }
 
+  /**
+   * Runs the model on pictures and gives what was seen of the inputs of its layers, for loading it with dtype `int8`: a few photographs of the kind it
+   * will see. Best of a model in float32.
+   * @param batches pixel_values each
+   * @throws as {@link forward}
+   */
+  async calibrate(
+    batches: Iterable<ModelInputs> | AsyncIterable<ModelInputs>,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Calibration> {
+    const observers = new Map<string, InputObserver>();
+    const endings = this.parameters.all.map(({ name, watch }) => {
+      const observer = new InputObserver();
+      observers.set(name, observer);
+      return watch?.((x) => observer.see(x));
+    });
+    try {
+      for await (const inputs of batches) await this.forward(inputs as ModelInputs & Options, { ...(signal && { signal }) } as Options);
+    } finally {
+      for (const end of endings) end?.();
+    }
+    return new Map([...observers].flatMap(([name, { statistics }]) => (statistics ? [[name, statistics]] : [])));
+  }
+
   /** The weights by the names they have in a checkpoint of this model, each read when its turn comes, in memory of its own. */
   *weights(): Generator<[name: string, weight: Tensor<'float32'>]> {
     for (const { name, read } of this.parameters.all) yield [this.#checkpointName(name), read()];
@@ -227,7 +258,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     options: FromPretrainedOptions = {},
   ): Promise<T> {
     checkOptions('from_pretrained', options, LOADING_OPTIONS);
-    const { config: overrides, progress_callback, signal, ...rest } = options;
+    const { config: overrides, progress_callback, signal, calibration, ...rest } = options;
     checkSignal(signal);
     const config = await this.Config.from_pretrained(source, overrides);
     const file = await openCheckpoint(source);
@@ -238,6 +269,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
         await loadCheckpoint(model.parameters, checkpoint, (name) => model.parameterOf(name), {
           ...(progress_callback && { progress_callback }),
           ...(signal && { signal }),
+          ...(calibration && { calibration }),
         });
         return model;
       } catch (error) {

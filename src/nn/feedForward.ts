@@ -16,7 +16,7 @@ export class Mlp implements FeedForward {
   readonly #activation: Activation;
 
   constructor(p: Parameters, width: number, hidden: number, activation: Activation) {
-    this.#fc1 = new Linear(p.at('fc1'), width, hidden);
+    this.#fc1 = new Linear(p.at('fc1'), width, hidden, { smooth: true });
     this.#fc2 = new Linear(p.at('fc2'), hidden, width);
     this.#activation = activation;
   }
@@ -33,7 +33,7 @@ export class SwiGlu implements FeedForward {
   readonly #out: Linear;
 
   constructor(p: Parameters, width: number, hidden: number) {
-    this.#in = new Linear(p.at('weights_in'), width, 2 * hidden);
+    this.#in = new Linear(p.at('weights_in'), width, 2 * hidden, { smooth: true });
     this.#out = new Linear(p.at('weights_out'), hidden, width);
   }
 

@@ -1,14 +1,19 @@
 import type { Activation } from '../runtime/kernels.ts';
 import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import type { Float32 } from '../tensor/place.ts';
-import type { Parameters } from './parameters.ts';
+import type { MatrixOptions, Parameters } from './parameters.ts';
 
 /** y = x W^T + b */
 export class Linear {
   readonly #matrix: () => PackedMatrix;
 
-  constructor(p: Parameters, inputs: number, outputs: number, { bias = true }: { bias?: boolean } = {}) {
-    this.#matrix = p.matrix(outputs, [inputs], { bias });
+  constructor(
+    p: Parameters,
+    inputs: number,
+    outputs: number,
+    { bias = true, ...options }: { bias?: boolean } & Pick<MatrixOptions, 'smooth'> = {},
+  ) {
+    this.#matrix = p.matrix(outputs, [inputs], { bias, ...options });
   }
 
   /** (..., inputs) -> (..., outputs), through an activation if one is named */

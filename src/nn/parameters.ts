@@ -4,6 +4,7 @@ import { PANEL } from '../runtime/kernels.ts';
 import { repeat, type WeightOrder } from '../tensor/conv.ts';
 import { createMatrix } from '../tensor/matrix/createMatrix.ts';
 import type { PackedMatrix, QuantizedWeight, WeightDType } from '../tensor/matrix/packedMatrix.ts';
+import { type InputStatistics, quantizeWeight } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
@@ -18,28 +19,35 @@ export interface Parameter {
   readonly initial: Initial;
   /** Takes engine memory for it, once. */
   allocate(): void;
-  /** Copies the elements, of `dims`, to where the layer reads them. */
-  load(value: Float32): void;
+  /** Copies the elements, of `dims`, to where the layer reads them; as integers with regard to what is known of its inputs. */
+  load(value: Float32, inputs?: InputStatistics): void;
   /** The same from integers, for a weight that is a matrix. */
   loadQuantized?(weight: QuantizedWeight): void;
   /** The elements as they were loaded, in memory of their own. */
   read(): Float32;
   /** The integers, where that is how the layer keeps it. */
   readQuantized?(): QuantizedWeight | undefined;
+  /** Shows `observe` the inputs (..., columns) of the matrix that this is the weight of, until the function that it returns is called. */
+  watch?(observe: (x: Float32) => void): () => void;
 }
 
-interface MatrixOptions {
+export interface MatrixOptions {
+  /** Another kind of number than that of the model. */
   dtype?: WeightDType;
+  /** Whether inputs that vary much are divided before they are made integers: where they come from a layer norm. */
+  smooth?: boolean;
+  /** For a matrix that is part of another. */
   allocate?: () => PackedMatrix;
 }
 
 /** How a layer keeps a parameter. */
 interface Keeping<Form> {
   allocate(): Form;
-  load(form: Form, value: Float32): void;
+  load(form: Form, value: Float32, inputs?: InputStatistics): void;
   loadQuantized?(form: Form, weight: QuantizedWeight): void;
   read(form: Form): Float32;
   readQuantized?(form: Form): QuantizedWeight | undefined;
+  watch?(form: Form, observe: (x: Float32) => void): () => void;
 }
 
 /**
@@ -80,7 +88,6 @@ export class Parameters {
 
   /**
    * Declares the weight (outputs, ...inputs) and the bias (outputs), if it has one, of a linear layer or of a convolution that is one.
-   * @param options dtype: another kind of number than that of the model; allocate: for a matrix that is part of another
    */
   matrix(outputs: number, inputs: readonly number[], { bias, ...options }: { bias: boolean } & MatrixOptions): () => PackedMatrix {
     const columns = inputs.reduce((product, d) => product * d, 1);
@@ -118,15 +125,36 @@ export class Parameters {
     dims: readonly number[],
     biases: number,
     order: WeightOrder,
-    { dtype = this.dtype, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs) }: MatrixOptions = {},
+    {
+      dtype = this.dtype,
+      smooth = false,
+      allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs),
+    }: MatrixOptions = {},
   ): () => PackedMatrix {
     const rowsAreOutputs = order.outputs === dims[0]; // so that a scale of a row belongs to an output of the checkpoint
     const reorder = (integers: Int8Array, to: (x: Float32) => Float32, from: readonly number[]): Int8Array =>
       Int8Array.from(to(new Tensor('float32', Float32Array.from(integers), from)).data);
     let lastBias: Float32 | undefined; // packing writes the bias too, and a checkpoint may give it first
+    let correction: Float32Array | undefined; // of the bias, for what rounding the weights changed
+    const bias = (): Float32 | undefined =>
+      lastBias && correction
+        ? new Tensor(
+            'float32',
+            lastBias.data.map((b, o) => b + (correction?.[o] ?? 0)),
+            lastBias.dims,
+          )
+        : lastBias;
     const matrix = this.declare<PackedMatrix>('weight', dims, 'normal', {
       allocate,
-      load: (packed, value) => this.engine.scope(() => packed.pack(order.toMatrix(placed(this.engine, value)), lastBias)),
+      load: (packed, value, inputs) =>
+        this.engine.scope(() => {
+          const weight = order.toMatrix(placed(this.engine, value));
+          if (!inputs) return packed.pack(weight, lastBias);
+          const quantized = quantizeWeight(weight, inputs, { smooth });
+          correction = quantized.correction;
+          packed.packQuantized(quantized.weight, bias());
+        }),
+      watch: (packed, observe) => packed.watch(observe),
       read: (packed) => order.toWeight(packed.unpack().weight),
       ...(rowsAreOutputs && {
         loadQuantized: (packed, weight) =>
@@ -142,7 +170,7 @@ export class Parameters {
         allocate: matrix,
         load: (packed, value) => {
           lastBias = this.engine.scope(() => repeat(placed(this.engine, value), order.outputs / biases).clone());
-          packed.setBias(lastBias);
+          packed.setBias(bias() as Float32);
         },
         read: (packed) => packed.unpack().bias.slice(0, biases),
       });
@@ -158,7 +186,7 @@ export class Parameters {
     name: string,
     dims: readonly number[],
     initial: Initial,
-    { allocate, load, loadQuantized, read, readQuantized }: Keeping<Form>,
+    { allocate, load, loadQuantized, read, readQuantized, watch }: Keeping<Form>,
   ): () => Form {
     const full = this.#prefix + name;
     let form: Form | undefined;
@@ -173,13 +201,14 @@ export class Parameters {
       allocate: () => {
         form ??= allocate();
       },
-      load: (value) => {
+      load: (value, inputs) => {
         checkDims(`weight "${full}"`, dims, value.dims);
-        load(get(), value);
+        load(get(), value, inputs);
       },
       ...(loadQuantized && { loadQuantized: (weight) => loadQuantized(get(), weight) }),
       read: () => read(get()),
       ...(readQuantized && { readQuantized: () => readQuantized(get()) }),
+      ...(watch && { watch: (observe) => watch(get(), observe) }),
     });
     return get;
   }

@@ -4,8 +4,14 @@ import { type Activation, activationNumber, PANEL, TILE_ROWS } from '../../runti
 import type { Address } from '../../runtime/memory.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
-import { type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
+import { type Audience, type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { QuantizedRows } from './quantizedRows.ts';
+
+/** What a slice has in common with the matrix it is of. */
+interface Shared {
+  readonly address: Address;
+  readonly audience: Audience;
+}
 
 /** Weights that are floats, multiplied in float32. */
 abstract class FloatMatrix extends PackedMatrix {
@@ -14,16 +20,16 @@ abstract class FloatMatrix extends PackedMatrix {
 
   /**
    * @param panelBytes 8 biases, then what the kind of number takes for `inputs` times 8 weights
-   * @param address where the panels are; taken from the engine if none is given
+   * @param shared what a slice has in common with the matrix it is of
    */
-  constructor(engine: Engine, outputs: number, inputs: number, panelBytes: number, address?: Address) {
-    super(engine, outputs, inputs);
+  constructor(engine: Engine, outputs: number, inputs: number, panelBytes: number, shared?: Shared) {
+    super(engine, outputs, inputs, shared?.audience);
     this.#panelBytes = panelBytes;
-    this.address = address ?? engine.allocate(this.panels * panelBytes);
+    this.address = shared?.address ?? engine.allocate(this.panels * panelBytes);
   }
 
-  protected sliceAt(first: number): Address {
-    return this.address + (first / PANEL) * this.#panelBytes;
+  protected shared(first: number): Shared {
+    return { address: this.address + (first / PANEL) * this.#panelBytes, audience: this.audience };
   }
 
   packQuantized(weight: QuantizedWeight, bias?: Float32): void {
@@ -85,12 +91,12 @@ abstract class FloatMatrix extends PackedMatrix {
 
 /** Weights in float32 (`assembly/gemm/pack.ts`). */
 export class Float32Matrix extends FloatMatrix {
-  constructor(engine: Engine, outputs: number, inputs: number, address?: Address) {
-    super(engine, outputs, inputs, packedBytes(inputs), address);
+  constructor(engine: Engine, outputs: number, inputs: number, shared?: Shared) {
+    super(engine, outputs, inputs, packedBytes(inputs), shared);
   }
 
   slice(first: number, outputs: number): Float32Matrix {
-    return new Float32Matrix(this.engine, outputs, this.inputs, this.sliceAt(first));
+    return new Float32Matrix(this.engine, outputs, this.inputs, this.shared(first));
   }
 
   pack(weight: Float32, bias?: Float32): void {
@@ -117,12 +123,12 @@ const ROOM_BYTES = 192 * 1024;
 
 /** Weights in 16 bits (`assembly/gemm/f16_pack.ts`), widened a few panels at a time: the results are those of float32 on the rounded weights. */
 export class Float16Matrix extends FloatMatrix {
-  constructor(engine: Engine, outputs: number, inputs: number, address?: Address) {
-    super(engine, outputs, inputs, PANEL * 4 + inputs * PANEL * 2, address);
+  constructor(engine: Engine, outputs: number, inputs: number, shared?: Shared) {
+    super(engine, outputs, inputs, PANEL * 4 + inputs * PANEL * 2, shared);
   }
 
   slice(first: number, outputs: number): Float16Matrix {
-    return new Float16Matrix(this.engine, outputs, this.inputs, this.sliceAt(first));
+    return new Float16Matrix(this.engine, outputs, this.inputs, this.shared(first));
   }
 
   pack(weight: Float32, bias?: Float32): void {

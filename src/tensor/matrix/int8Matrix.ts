@@ -5,7 +5,7 @@ import type { Address } from '../../runtime/memory.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
 import { dequantize } from './floatMatrix.ts';
-import { type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
+import { type Audience, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { FORMS, QuantizedRows, quantizeRows, rowBytes } from './quantizedRows.ts';
 
 /** Bytes in front of the integers of a panel, as in `assembly/gemm/i8_pack.ts`: scales, biases, sums. */
@@ -31,8 +31,8 @@ export class Int8Matrix extends PackedMatrix {
   readonly #input: InputScaling;
   readonly #isSlice: boolean;
 
-  constructor(engine: Engine, outputs: number, inputs: number, shared?: { address: Address; input: InputScaling }) {
-    super(engine, outputs, inputs);
+  constructor(engine: Engine, outputs: number, inputs: number, shared?: { address: Address; input: InputScaling; audience: Audience }) {
+    super(engine, outputs, inputs, shared?.audience);
     this.#address = shared?.address ?? engine.allocate(this.panels * this.#panelBytes);
     this.#isSlice = shared !== undefined;
     this.#input = shared?.input ?? { multiplier: place(engine, 'float32', [inputs]), scales: undefined };
@@ -40,7 +40,7 @@ export class Int8Matrix extends PackedMatrix {
 
   slice(first: number, outputs: number): Int8Matrix {
     const address = this.#address + (first / PANEL) * this.#panelBytes;
-    return new Int8Matrix(this.engine, outputs, this.inputs, { address, input: this.#input });
+    return new Int8Matrix(this.engine, outputs, this.inputs, { address, input: this.#input, audience: this.audience });
   }
 
   pack(weight: Float32, bias?: Float32): void {
@@ -90,21 +90,20 @@ export class Int8Matrix extends PackedMatrix {
   }
 
   multiply(x: Operand, activation: Activation = 'none'): Float32 {
-    this.rows(x);
+    const rows = this.rows(x);
     const y = place(this.engine, 'float32', [...x.dims.slice(0, -1), this.outputs]);
-    this.#product(x, addressOf(y), activationNumber(activation));
+    this.#product(rows, x, addressOf(y), activationNumber(activation));
     return y;
   }
 
   multiplyAdd(x: Operand, scale: Float32, y: Float32): void {
     this.checkAdd(x, scale, y);
-    this.#product(x, addressOf(y), 0, addressOf(scale));
+    this.#product(this.rows(x), x, addressOf(y), 0, addressOf(scale));
   }
 
-  #product(x: Operand, c: Address, activation: number, scale: Address = 0): void {
+  #product(rows: number, x: Operand, c: Address, activation: number, scale: Address = 0): void {
     const { engine, inputs: k, outputs: n } = this;
     const form = FORMS[engine.integerForm];
-    const rows = this.rows(x);
     const wide = Math.ceil(k / 4) * 64; // bytes of a widened panel
     const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / wide)));
     engine.scope(() => {

@@ -2,7 +2,7 @@ import type { Engine } from '../../runtime/engine.ts';
 import { type Activation, PANEL } from '../../runtime/kernels.ts';
 import type { KernelCall } from '../../runtime/threads.ts';
 import { checkDims, type Float32 } from '../place.ts';
-import { sizeOf } from '../tensor.ts';
+import { sizeOf, Tensor } from '../tensor.ts';
 import type { QuantizedRows } from './quantizedRows.ts';
 
 /** The kinds of number in which weights are kept. Arithmetic is in float32, with int8 in exact integers. */
@@ -22,6 +22,9 @@ export interface QuantizedWeight {
   readonly inputScales?: Float32Array | undefined;
 }
 
+/** Who is shown the inputs of products. */
+export type Audience = Set<(x: Float32) => void>;
+
 /** A part of a product: panels of 8 columns, and rows. */
 export interface Cut {
   readonly firstRow: number;
@@ -40,10 +43,14 @@ export abstract class PackedMatrix {
   readonly inputs: number;
   protected readonly engine: Engine;
 
-  constructor(engine: Engine, outputs: number, inputs: number) {
+  /** One for all slices. */
+  protected readonly audience: Audience;
+
+  constructor(engine: Engine, outputs: number, inputs: number, audience: Audience = new Set()) {
     this.engine = engine;
     this.outputs = outputs;
     this.inputs = inputs;
+    this.audience = audience;
   }
 
   /** `outputs` outputs from the `first` on, a multiple of 8, as a matrix of their own that shares the storage. */
@@ -75,6 +82,12 @@ export abstract class PackedMatrix {
   /** y += scale * (x weight^T + bias), in place: x (..., inputs), scale (outputs), y (..., outputs) */
   abstract multiplyAdd(x: Operand, scale: Float32, y: Float32): void;
 
+  /** Shows `observe` what this matrix, or the one it is a slice of, is multiplied with, until the function that it returns is called. */
+  watch(observe: (x: Float32) => void): () => void {
+    this.audience.add(observe);
+    return () => this.audience.delete(observe);
+  }
+
   protected get panels(): number {
     return Math.ceil(this.outputs / PANEL);
   }
@@ -83,6 +96,7 @@ export abstract class PackedMatrix {
   protected rows(x: Operand): number {
     const leading = x.dims.slice(0, -1);
     checkDims('x', [...leading, this.inputs], x.dims);
+    if (x instanceof Tensor) for (const observe of this.audience) observe(x);
     return sizeOf(leading);
   }
 
