@@ -1,7 +1,7 @@
 import { host } from '#host';
 import { type FeedForward, Mlp, SwiGlu } from '../nn/feedForward.ts';
 import { LayerNorm } from '../nn/layerNorm.ts';
-import type { Parameters } from '../nn/parameters.ts';
+import type { Parameter, Parameters } from '../nn/parameters.ts';
 import { PatchEmbedding } from '../nn/patchEmbedding.ts';
 import { interpolatePositions, type PosEmbed } from '../nn/positionEmbedding.ts';
 import { SelfAttention } from '../nn/selfAttention.ts';
@@ -12,6 +12,7 @@ import { copyTo, type Float32, place } from '../tensor/place.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Dinov2Config, HiddenAct } from './config.ts';
 import { gridOf, type Request } from './inputs.ts';
+import type { StreamedBlocks } from './residency.ts';
 
 /** Our activations by their names in transformers' ACT2FN. */
 const ACTIVATIONS: Readonly<Record<HiddenAct, Activation>> = {
@@ -121,6 +122,10 @@ export class Dinov2Encoder {
   readonly #registers: number;
   readonly #embeddings: Dinov2Embeddings;
   readonly #layers: readonly Dinov2Layer[];
+  /** The parameters of each block. */
+  readonly blocks: readonly (readonly Parameter[])[];
+  /** Where blocks come from that are not kept in memory. */
+  streamed: StreamedBlocks | undefined;
   /** The final layer norm, which the models apply to what they need. */
   readonly layernorm: LayerNorm;
 
@@ -128,7 +133,9 @@ export class Dinov2Encoder {
     this.#engine = p.engine;
     this.#registers = config.registers;
     this.#embeddings = new Dinov2Embeddings(p.at('embeddings'), config, posEmbed);
-    this.#layers = Array.from({ length: config.num_hidden_layers }, (_, i) => new Dinov2Layer(p.at(`encoder.layer.${i}`), config));
+    const places = Array.from({ length: config.num_hidden_layers }, (_, i) => p.at(`encoder.layer.${i}`));
+    this.#layers = places.map((place) => new Dinov2Layer(place, config));
+    this.blocks = places.map(({ own }) => own);
     this.layernorm = new LayerNorm(p.at('layernorm'), config.hidden_size, config.layer_norm_eps);
   }
 
@@ -150,6 +157,7 @@ export class Dinov2Encoder {
     observer.hidden?.(0, x);
     for (const [n, layer] of this.#layers.entries()) {
       const mask = headMask?.[n];
+      await this.streamed?.bring(n);
       for (let i = 0; i < batch; i++) {
         if (signal) await pause(signal);
         engine.scope(() =>

@@ -8,6 +8,7 @@ import type { Engine } from '../runtime/engine.ts';
 import type { InputStatistics } from '../tensor/matrix/quantize.ts';
 import { addressOf, type Float32, place } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
+import { allocateBlocks, residentBlocks, type StreamedBlocks } from './residency.ts';
 
 /** As transformers.js reports the loading of a file. */
 export interface ProgressInfo {
@@ -46,35 +47,56 @@ export function isOfHead(name: string): boolean {
 const NAMED_PROBLEMS = 5;
 
 /**
- * Fills the parameters from a checkpoint, tensor by tensor. That it fits is checked before memory is taken.
+ * Fills the parameters from a checkpoint, tensor by tensor. That it fits is checked before memory is taken. Blocks that do not fit into the memory of
+ * the engine stay in their file: what is returned brings them in, and closes the checkpoint in the end.
+ * @param blocks the parameters of each block
+ * @param width of the model
  * @throws {CheckpointError} naming tensors that are missing, left over, or of other dimensions
  */
 export async function loadCheckpoint(
   parameters: Parameters,
   checkpoint: Checkpoint,
   rename: Rename,
+  { blocks, width }: { blocks: readonly (readonly Parameter[])[]; width: number },
   { progress_callback: report, signal, calibration }: LoadOptions = {},
-): Promise<void> {
+): Promise<StreamedBlocks | undefined> {
+  const { engine } = parameters;
   const sources = match(parameters, checkpoint, rename);
-  const total = [...sources.values()].reduce((sum, name) => sum + bytesOf(checkpoint, name), 0);
+  const block = new Map(blocks.flatMap((own, n) => own.map((parameter) => [parameter, n])));
+  const rest = parameters.all.filter((parameter) => !block.has(parameter));
+  const resident = residentBlocks(rest, blocks, { limit: engine.limit, width });
+  const isResident = (parameter: Parameter): boolean => (block.get(parameter) ?? 0) < Math.max(1, resident) || !block.has(parameter);
+
+  for (const parameter of rest) parameter.allocate();
+  allocateBlocks(engine, blocks, resident);
+  const fill = (parameter: Parameter): Promise<void> => {
+    const inputs = parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined;
+    return loadParameter(engine, parameter, checkpoint, sources.get(parameter) as string, inputs);
+  };
+  const first = [...sources].filter(([parameter]) => isResident(parameter));
+  const total = first.reduce((sum, [, name]) => sum + bytesOf(checkpoint, name), 0);
   let loaded = 0;
   const tell = (status: ProgressInfo['status'], file: string): void =>
     report?.({ status, name: checkpoint.name, file, progress: total ? (loaded / total) * 100 : 100, loaded, total });
-
-  for (const parameter of parameters.all) parameter.allocate();
-  for (const [parameter, name] of sources) {
+  for (const [parameter, name] of first) {
     signal?.throwIfAborted();
-    await loadParameter(
-      parameters.engine,
-      parameter,
-      checkpoint,
-      name,
-      parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined,
-    );
+    await fill(parameter);
     loaded += bytesOf(checkpoint, name);
     tell('progress', name);
   }
   tell('done', checkpoint.name);
+  if (resident === blocks.length) return undefined;
+
+  let inSlot = -1;
+  return {
+    async bring(n) {
+      if (n < resident || n === inSlot) return;
+      inSlot = -1; // should the file fail half-way
+      for (const parameter of blocks[n] ?? []) await fill(parameter);
+      inSlot = n;
+    },
+    close: () => checkpoint.close(),
+  };
 }
 
 /** Fills the parameters as `Dinov2PreTrainedModel._init_weights` of transformers does. */

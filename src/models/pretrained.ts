@@ -2,7 +2,7 @@ import { Callable } from '../callable.ts';
 import { canonical } from '../checkpoint/names.ts';
 import { isQuantized } from '../checkpoint/quantized.ts';
 import { openCheckpoint, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
-import { ArgumentError, DTypeError } from '../errors.ts';
+import { ArgumentError, DTypeError, MemoryError } from '../errors.ts';
 import { describe } from '../files/json.ts';
 import type { ModelSource } from '../files/source.ts';
 import type { KernelBuild } from '../hosts/host.ts';
@@ -181,6 +181,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     options?: Pick<CallOptions, 'output_attentions' | 'output_hidden_states' | 'return_dict'>,
   ): Promise<Traced<Output>> {
     const dims = this.#traceDims(example);
+    this.#checkResident('trace');
     const recording = await this.#turn(() =>
       this.engine.record(async () => {
         const input = place(this.engine, 'float32', dims);
@@ -226,12 +227,14 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   /** The weights by the names they have in a checkpoint of this model, each read when its turn comes, in memory of its own. */
   *weights(): Generator<[name: string, weight: Tensor<'float32'>]> {
+    this.#checkResident('weights');
     for (const { name, read } of this.parameters.all) yield [this.#checkpointName(name), read()];
   }
 
   /** Writes config.json and model.safetensors, or shards of it, into a folder. @throws {DTypeError} {ArgumentError} naming the option */
   async save_pretrained(folder: string, { dtype = this.dtype, ...options }: SavePretrainedOptions = {}): Promise<void> {
     checkDType(dtype, SAVED_DTYPES);
+    this.#checkResident('save_pretrained');
     if (dtype === 'int8' && this.dtype !== 'int8') {
       throw new DTypeError(`save_pretrained: dtype "int8" needs a model that was loaded or made with dtype "int8", found "${this.dtype}"`);
     }
@@ -262,22 +265,24 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     checkSignal(signal);
     const config = await this.Config.from_pretrained(source, overrides);
     const file = await openCheckpoint(source);
+    let model: T | undefined;
     try {
       const checkpoint = canonical(file);
-      const model = new this(config, { ...(isQuantized(checkpoint) && { dtype: 'int8' }), ...rest, initialize: false });
-      try {
-        await loadCheckpoint(model.parameters, checkpoint, (name) => model.parameterOf(name), {
-          ...(progress_callback && { progress_callback }),
-          ...(signal && { signal }),
-          ...(calibration && { calibration }),
-        });
-        return model;
-      } catch (error) {
-        model.dispose();
-        throw error;
-      }
-    } finally {
+      model = new this(config, { ...(isQuantized(checkpoint) && { dtype: 'int8' }), ...rest, initialize: false });
+      const made = model;
+      const { encoder } = made;
+      const shape = { blocks: encoder.blocks, width: config.hidden_size };
+      encoder.streamed = await loadCheckpoint(made.parameters, checkpoint, (name) => made.parameterOf(name), shape, {
+        ...(progress_callback && { progress_callback }),
+        ...(signal && { signal }),
+        ...(calibration && { calibration }),
+      });
+      if (!encoder.streamed) await file.close();
+      return model;
+    } catch (error) {
+      model?.dispose();
       await file.close();
+      throw error;
     }
   }
 
@@ -310,6 +315,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   /** Gives back the model's memory. It cannot be used from then on. */
   dispose(): void {
     this.engine.dispose();
+    void this.encoder.streamed?.close();
   }
 
   [Symbol.dispose](): void {
@@ -318,6 +324,14 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   #checkpointName(parameter: string): string {
     return isOfHead(parameter) ? parameter : this.prefix + parameter;
+  }
+
+  #checkResident(what: string): void {
+    if (this.encoder.streamed) {
+      throw new MemoryError(
+        `${what}: expected all weights in memory, but blocks stay in their file within ${this.engine.limit} bytes: raise memoryLimit`,
+      );
+    }
   }
 
   /** One run at a time: they share the memory for activations. */

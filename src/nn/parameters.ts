@@ -6,7 +6,7 @@ import { createMatrix } from '../tensor/matrix/createMatrix.ts';
 import type { PackedMatrix, QuantizedWeight, WeightDType } from '../tensor/matrix/packedMatrix.ts';
 import { type InputStatistics, quantizeWeight } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../tensor/place.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { sizeOf, Tensor } from '../tensor/tensor.ts';
 
 /** How a parameter starts when no checkpoint gives it: from the truncated normal distribution of the configuration, or as one value. */
 export type Initial = 'normal' | number;
@@ -17,6 +17,8 @@ export interface Parameter {
   readonly name: string;
   readonly dims: readonly number[];
   readonly initial: Initial;
+  /** About the memory that it takes. */
+  readonly bytes: number;
   /** Takes engine memory for it, once. */
   allocate(): void;
   /** Copies the elements, of `dims`, to where the layer reads them; as integers with regard to what is known of its inputs. */
@@ -31,6 +33,9 @@ export interface Parameter {
   watch?(observe: (x: Float32) => void): () => void;
 }
 
+/** Bytes of a weight. */
+const BYTES: Readonly<Record<WeightDType, number>> = { float32: 4, float16: 2, int8: 1 };
+
 export interface MatrixOptions {
   /** Another kind of number than that of the model. */
   dtype?: WeightDType;
@@ -42,6 +47,8 @@ export interface MatrixOptions {
 
 /** How a layer keeps a parameter. */
 interface Keeping<Form> {
+  /** Of an element; default 4. */
+  bytes?: number;
   allocate(): Form;
   load(form: Form, value: Float32, inputs?: InputStatistics): void;
   loadQuantized?(form: Form, weight: QuantizedWeight): void;
@@ -70,6 +77,11 @@ export class Parameters {
   /** All that were declared here or below, in the order of the layers. */
   get all(): readonly Parameter[] {
     return this.#list;
+  }
+
+  /** Those of {@link all} that were declared here or below this name. */
+  get own(): readonly Parameter[] {
+    return this.#list.filter(({ name }) => name.startsWith(this.#prefix));
   }
 
   /** The same list, for the parameters whose names begin with `name`. */
@@ -145,6 +157,7 @@ export class Parameters {
           )
         : lastBias;
     const matrix = this.declare<PackedMatrix>('weight', dims, 'normal', {
+      bytes: BYTES[dtype],
       allocate,
       load: (packed, value, inputs) =>
         this.engine.scope(() => {
@@ -186,7 +199,7 @@ export class Parameters {
     name: string,
     dims: readonly number[],
     initial: Initial,
-    { allocate, load, loadQuantized, read, readQuantized, watch }: Keeping<Form>,
+    { bytes = 4, allocate, load, loadQuantized, read, readQuantized, watch }: Keeping<Form>,
   ): () => Form {
     const full = this.#prefix + name;
     let form: Form | undefined;
@@ -198,6 +211,7 @@ export class Parameters {
       name: full,
       dims,
       initial,
+      bytes: sizeOf(dims) * bytes,
       allocate: () => {
         form ??= allocate();
       },

@@ -83,6 +83,26 @@ export class Engine {
     this.#memory.free(address, bytes);
   }
 
+  /** Bytes that it may take at most. */
+  get limit(): number {
+    return this.#memory.limit;
+  }
+
+  /** Where the next block begins that is allocated outside any scope, unless it fits where one was freed. */
+  get end(): Address {
+    return this.#memory.used;
+  }
+
+  /** Runs `body`, which allocates anew what was allocated from `address` on: a place for things of the same size that take turns. */
+  within(address: Address, body: () => void): void {
+    const mark = this.#memory.enter(address);
+    try {
+      body();
+    } finally {
+      this.#memory.leave(mark);
+    }
+  }
+
   /** Runs `body`; what it allocates is released when it returns. */
   scope<T>(body: () => T): T {
     const mark = this.#memory.enter();

@@ -22,7 +22,8 @@ const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMEN
  */
 export class Memory {
   wasm: WebAssembly.Memory;
-  #limit: number;
+  /** Bytes that it may take at most. */
+  readonly limit: number;
   #top = 4096; // what is below belongs to the kernels: address 0 and their constants
   #holes: Hole[] = [];
   #depth = 0;
@@ -30,7 +31,7 @@ export class Memory {
 
   /** @param options shared: with other threads; limit: bytes it may take, at most and by default 4 GiB */
   constructor({ shared = false, limit = WASM32_LIMIT }: { shared?: boolean; limit?: number } = {}) {
-    this.#limit = Math.floor(Math.min(limit, WASM32_LIMIT) / PAGE) * PAGE; // the host gives whole pages
+    this.limit = Math.floor(Math.min(limit, WASM32_LIMIT) / PAGE) * PAGE; // the host gives whole pages
     // the kernels are compiled for a shared memory of up to 4 GiB; the limit is held here
     this.wasm = new WebAssembly.Memory(shared ? { initial: 1, maximum: WASM32_LIMIT / PAGE, shared } : { initial: 1 });
   }
@@ -115,9 +116,9 @@ export class Memory {
 
   #reserve(end: number): void {
     if (end <= this.wasm.buffer.byteLength) return;
-    if (end > this.#limit) {
+    if (end > this.limit) {
       throw new MemoryError(
-        `engine memory: expected at most ${mebibytes(this.#limit)} MiB, needs ${mebibytes(end)} MiB: use a smaller image or batch, or raise memoryLimit`,
+        `engine memory: expected at most ${mebibytes(this.limit)} MiB, needs ${mebibytes(end)} MiB: use a smaller image or batch, or raise memoryLimit`,
       );
     }
     try {
