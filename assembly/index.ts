@@ -1,6 +1,8 @@
 /** The kernels, by name. Their signatures in TypeScript: src/runtime/kernels.ts. */
 export { f32_activation, f32_swiglu } from './activation/f32_activation';
 export { f32_attention } from './attention/f32_attention';
+export { i16_attention } from './attention/i16_attention';
+export { i16_pack, i16_pack_rows } from './attention/i16_pack';
 export { f32_copy_rows } from './conv/f32_copy_rows';
 export { f32_im2col } from './conv/f32_im2col';
 export { f32_swap_axes } from './conv/f32_swap_axes';
@@ -16,6 +18,6 @@ export { f32_pack, f32_pack_rows, f32_unpack } from './gemm/pack';
 export { f32_layer_norm } from './norm/f32_layer_norm';
 export { f32_softmax } from './norm/f32_softmax';
 export { i8_probe } from './quantize/i8_probe';
-export { i8_quantize } from './quantize/i8_quantize';
+export { i8_layer_norm, i8_quantize } from './quantize/i8_quantize';
 export { f32_resample } from './resample/f32_resample';
 export { u8_resample_horizontal, u8_resample_vertical } from './resample/u8_resample';

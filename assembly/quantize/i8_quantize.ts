@@ -3,20 +3,37 @@
  *   x (rows, columns), rows ldx elements apart, times multiplier (columns; 0 for none) -> quantised rows (i8_form.ts): y, and heads (rows), each
  *   its scale (f32) and the zero point that the product has to take off (i32)
  *
+ * i8_layer_norm(form, rows, columns, x, weight, bias, epsilon, multiplier, room, heads, y)
+ *   the same of the layer norm of x, rows columns elements apart; room: a row of floats
+ *
  * scale = (max - min) / 255 with 0 between min and max, z = round(-min / scale), q = round(x / scale) + z, ties to even (Jacob et al. 2018,
  * "Quantization and training of neural networks for efficient integer-arithmetic-only inference"): |x - scale (q - z)| <= 0.5 scale, and up to
  * 1 scale at either end. A row with a NaN or an infinity has the scale NaN, so that all of its products are NaN; one whose range is below 2^-110
  * becomes zeros.
  */
+import { f32_layer_norm } from '../norm/f32_layer_norm';
 import { loadTail, maxLanes, minLanes } from '../simd';
 import { BYTES_ROWS, Form, PAIRS_ROWS, rowBytes, rowsOf } from './i8_form';
 
 export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, multiplier: usize, heads: usize, y: usize): void {
-  const bytes = rowBytes(form, columns);
-  const block = rowsOf(form);
-  for (let row = 0; row < rows; row++, x += <usize>ldx << 2, heads += 8) {
-    i8_quantize_row(form, columns, x, multiplier, heads, y + <usize>(row / block * block) * bytes + (<usize>(row % block) << 2));
+  for (let row = 0; row < rows; row++, x += <usize>ldx << 2, heads += 8) quantizeRow(form, columns, x, multiplier, heads, y + place(form, row, columns));
+}
+
+export function i8_layer_norm(
+  form: Form, rows: i32, columns: i32, x: usize, weight: usize, bias: usize, epsilon: f32, multiplier: usize, room: usize, heads: usize, y: usize,
+): void {
+  for (let row = 0; row < rows; row++, x += <usize>columns << 2, heads += 8) {
+    f32_layer_norm(1, columns, x, weight, bias, epsilon, room);
+    quantizeRow(form, columns, room, multiplier, heads, y + place(form, row, columns));
   }
+}
+
+/** Where a row begins within the blocks. */
+// @ts-ignore: decorator
+@inline
+function place(form: Form, row: i32, columns: i32): usize {
+  const block = rowsOf(form);
+  return <usize>(row / block * block) * rowBytes(form, columns) + (<usize>(row % block) << 2);
 }
 
 const PART: f32 = 0.00392156862745098; // 1 / 255
@@ -24,82 +41,85 @@ const SMALLEST: f32 = 7.703719777548943e-34; // 2^-110
 const ROUND: f32 = 12582912; // 1.5 2^23: added to a small number, it leaves its nearest integer in the lowest bits
 const ROUND_BITS: i32 = 0x4b400000;
 
-/** One row, to its place within a block. */
-export function i8_quantize_row(form: Form, columns: i32, x: usize, multiplier: usize, head: usize, y: usize): void {
-  const whole = columns & ~3;
+/** x (columns) to a place within a block. */
+function quantizeRow(form: Form, columns: i32, x: usize, multiplier: usize, head: usize, y: usize): void {
+  const whole = (<usize>columns & ~3) << 2;
   const tail = columns & 3;
   const magnitude = i32x4.splat(0x7fffffff);
-  let low = f32x4.splat(0), high = low, largest = low;
-  for (let i = 0; i < whole; i += 4) {
-    const v = scaled(x, multiplier, i);
-    low = f32x4.pmin(low, v);
-    high = f32x4.pmax(high, v);
-    largest = i32x4.max_s(largest, v128.and(v, magnitude)); // orders NaN above infinity above all numbers
-  }
-  if (tail) {
-    const v = scaledTail(x, multiplier, whole, tail);
-    low = f32x4.pmin(low, v);
-    high = f32x4.pmax(high, v);
-    largest = i32x4.max_s(largest, v128.and(v, magnitude));
+  let low = tail ? scaledTail(x + whole, multiplier ? multiplier + whole : 0, tail) : f32x4.splat(0);
+  let high = low;
+  let largest = v128.and(low, magnitude); // orders NaN above infinity above all numbers
+  if (multiplier) {
+    for (let i: usize = 0; i < whole; i += 16) {
+      const v = f32x4.mul(v128.load(x + i), v128.load(multiplier + i));
+      low = f32x4.pmin(low, v);
+      high = f32x4.pmax(high, v);
+      largest = i32x4.max_s(largest, v128.and(v, magnitude));
+    }
+  } else {
+    for (let i: usize = 0; i < whole; i += 16) {
+      const v = v128.load(x + i);
+      low = f32x4.pmin(low, v);
+      high = f32x4.pmax(high, v);
+      largest = i32x4.max_s(largest, v128.and(v, magnitude));
+    }
   }
   const finite = !v128.any_true(i32x4.gt_s(largest, i32x4.splat(0x7f7fffff)));
-  const min = minLanes(low);
-  const scale = maxLanes(high) * PART - min * PART; // in parts, as max - min may overflow
+  const bottom = min<f32>(0, minLanes(low));
+  const scale = max<f32>(0, maxLanes(high)) * PART - bottom * PART; // in parts, as max - min may overflow
   const known = finite && scale >= SMALLEST;
   const inverse: f32 = known ? <f32>1.0 / scale : 0;
-  const zero = known ? <i32>nearest(-min * inverse) : 0;
+  const zero = known ? <i32>nearest(-bottom * inverse) : 0;
   store<f32>(head, finite ? (known ? scale : 0) : NaN);
   store<i32>(head, form == Form.Pairs ? 0 : form == Form.Unsigned ? zero : zero - 128, 4);
 
+  // what the loops need, read before them, which leaves it in registers
+  const factor = f32x4.splat(inverse);
+  const round = f32x4.splat(ROUND);
+  const bits = i32x4.splat(ROUND_BITS);
+  const least = i16x8.splat(<i16>-zero);
+  const most = i16x8.splat(<i16>(255 - zero));
+  const offset = i16x8.splat(<i16>zero);
+  const sign = i8x16.splat(form == Form.Signed ? -128 : 0);
+  const step: usize = form == Form.Pairs ? PAIRS_ROWS << 3 : BYTES_ROWS << 2; // bytes from four columns to the next four
   if (!known) {
-    for (let i = 0; i < columns; i += 4) put(form, i32x4.splat(0), 0, y + step(form, i));
+    // NaN times 0 is no number
+    for (let i: usize = 0; i < <usize>columns; i += 4, y += step) put(form, f32x4.splat(0), factor, round, bits, least, most, offset, sign, y);
     return;
   }
-  const factor = f32x4.splat(inverse);
-  for (let i = 0; i < whole; i += 4) put(form, scaledInteger(scaled(x, multiplier, i), factor), zero, y + step(form, i));
-  if (tail) put(form, scaledInteger(scaledTail(x, multiplier, whole, tail), factor), zero, y + step(form, whole));
-}
-
-// @ts-ignore: decorator
-@inline
-function scaled(x: usize, multiplier: usize, i: i32): v128 {
-  const v = v128.load(x + (<usize>i << 2));
-  return multiplier ? f32x4.mul(v, v128.load(multiplier + (<usize>i << 2))) : v;
-}
-
-// @ts-ignore: decorator
-@inline
-function scaledTail(x: usize, multiplier: usize, i: i32, tail: i32): v128 {
-  const v = loadTail(x + (<usize>i << 2), tail);
-  return multiplier ? f32x4.mul(v, loadTail(multiplier + (<usize>i << 2), tail)) : v;
-}
-
-// @ts-ignore: decorator
-@inline
-function scaledInteger(v: v128, factor: v128): v128 {
-  return i32x4.sub(f32x4.add(f32x4.mul(v, factor), f32x4.splat(ROUND)), i32x4.splat(ROUND_BITS));
-}
-
-/** Where the four integers from column i on go, from the row's place in its block. */
-// @ts-ignore: decorator
-@inline
-function step(form: Form, i: i32): usize {
-  return form == Form.Pairs ? <usize>(i >> 1) * (PAIRS_ROWS << 2) : <usize>(i >> 2) * (BYTES_ROWS << 2);
-}
-
-/** Four integers q - z, where rounding may have gone one too far. */
-// @ts-ignore: decorator
-@inline
-function put(form: Form, integers: v128, zero: i32, y: usize): void {
-  const q = i32x4.max_s(i32x4.min_s(integers, i32x4.splat(255 - zero)), i32x4.splat(-zero));
-  if (form == Form.Pairs) {
-    const pairs = i16x8.narrow_i32x4_s(q, q);
-    v128.store_lane<i32>(y, pairs, 0);
-    v128.store_lane<i32>(y, pairs, 1, PAIRS_ROWS << 2);
+  if (multiplier) {
+    for (let i: usize = 0; i < whole; i += 16, y += step) {
+      put(form, f32x4.mul(v128.load(x + i), v128.load(multiplier + i)), factor, round, bits, least, most, offset, sign, y);
+    }
   } else {
-    const bytes = i32x4.add(q, i32x4.splat(zero));
-    const words = i16x8.narrow_i32x4_s(bytes, bytes);
-    const quads = i8x16.narrow_i16x8_u(words, words);
-    v128.store_lane<i32>(y, form == Form.Unsigned ? quads : v128.xor(quads, i8x16.splat(-128)), 0);
+    for (let i: usize = 0; i < whole; i += 16, y += step) put(form, v128.load(x + i), factor, round, bits, least, most, offset, sign, y);
+  }
+  if (tail) {
+    const v = scaledTail(x + whole, multiplier ? multiplier + whole : 0, tail);
+    put(form, v, factor, round, bits, least, most, offset, sign, y);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function scaledTail(x: usize, multiplier: usize, tail: i32): v128 {
+  const v = loadTail(x, tail);
+  return multiplier ? f32x4.mul(v, loadTail(multiplier, tail)) : v;
+}
+
+/** Four numbers as integers q - z, where rounding may have gone one too far, or q. */
+// @ts-ignore: decorator
+@inline
+function put(
+  form: Form, v: v128, factor: v128, round: v128, bits: v128, least: v128, most: v128, offset: v128, sign: v128, y: usize,
+): void {
+  const integers = i32x4.sub(f32x4.add(f32x4.mul(v, factor), round), bits);
+  const q = i16x8.max_s(i16x8.min_s(i16x8.narrow_i32x4_s(integers, integers), most), least);
+  if (form == Form.Pairs) {
+    v128.store_lane<i32>(y, q, 0);
+    v128.store_lane<i32>(y, q, 1, PAIRS_ROWS << 2);
+  } else {
+    const words = i16x8.add(q, offset);
+    v128.store_lane<i32>(y, v128.xor(i8x16.narrow_i16x8_u(words, words), sign), 0);
   }
 }

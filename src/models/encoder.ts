@@ -103,8 +103,8 @@ export class Dinov2Layer {
 
   /** In place on x (tokens, hidden). */
   forward(x: Float32, options: Omit<AttentionOptions, 'heads'>): void {
-    this.#attention.addTo(x, this.#norm1.forward(x), this.#scale1(), options);
-    this.#mlp.addTo(x, this.#norm2.forward(x), this.#scale2());
+    this.#attention.addTo(x, this.#norm1.forwardTo(this.#attention.reader, x), this.#scale1(), options);
+    this.#mlp.addTo(x, this.#norm2.forwardTo(this.#mlp.reader, x), this.#scale2());
   }
 }
 

@@ -203,14 +203,15 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   /**
    * Runs the model on pictures and gives what was seen of the inputs of its layers, for loading it with dtype `int8`: a few photographs of the kind it
-   * will see. Best of a model in float32.
+   * will see.
    * @param batches pixel_values each
-   * @throws as {@link forward}
+   * @throws as {@link forward}, and {DTypeError} of a model that is int8
    */
   async calibrate(
     batches: Iterable<ModelInputs> | AsyncIterable<ModelInputs>,
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Calibration> {
+    if (this.dtype === 'int8') throw new DTypeError('calibrate: expected a model with dtype "float32" or "float16", found "int8"');
     const observers = new Map<string, InputObserver>();
     const endings = this.parameters.all.map(({ name, watch }) => {
       const observer = new InputObserver();

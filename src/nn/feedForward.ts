@@ -1,4 +1,5 @@
 import type { Activation } from '../runtime/kernels.ts';
+import type { Operand, PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import { swiglu } from '../tensor/ops.ts';
 import type { Float32 } from '../tensor/place.ts';
 import { Linear } from './linear.ts';
@@ -6,7 +7,9 @@ import type { Parameters } from './parameters.ts';
 
 /** What follows attention in a block: residual (tokens, width) += scale * feedForward(x) */
 export interface FeedForward {
-  addTo(residual: Float32, x: Float32, scale: Float32): void;
+  /** What reads x. */
+  readonly reader: PackedMatrix;
+  addTo(residual: Float32, x: Operand, scale: Float32): void;
 }
 
 /** Two linear layers with an activation in between. */
@@ -21,7 +24,11 @@ export class Mlp implements FeedForward {
     this.#activation = activation;
   }
 
-  addTo(residual: Float32, x: Float32, scale: Float32): void {
+  get reader(): PackedMatrix {
+    return this.#fc1.reader;
+  }
+
+  addTo(residual: Float32, x: Operand, scale: Float32): void {
     const hidden = this.#fc1.forward(x, this.#activation); // (tokens, hidden)
     this.#fc2.addTo(residual, hidden, scale);
   }
@@ -37,7 +44,11 @@ export class SwiGlu implements FeedForward {
     this.#out = new Linear(p.at('weights_out'), hidden, width);
   }
 
-  addTo(residual: Float32, x: Float32, scale: Float32): void {
+  get reader(): PackedMatrix {
+    return this.#in.reader;
+  }
+
+  addTo(residual: Float32, x: Operand, scale: Float32): void {
     const hidden = swiglu(this.#in.forward(x)); // (tokens, hidden)
     this.#out.addTo(residual, hidden, scale);
   }

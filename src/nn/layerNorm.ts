@@ -1,3 +1,4 @@
+import type { Operand, PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import { layerNorm } from '../tensor/ops.ts';
 import type { Float32 } from '../tensor/place.ts';
 import type { Parameters } from './parameters.ts';
@@ -17,5 +18,10 @@ export class LayerNorm {
   /** (..., width) -> (..., width) */
   forward(x: Float32): Float32 {
     return layerNorm(x, this.#weight(), this.#bias(), this.#epsilon);
+  }
+
+  /** The same in the form in which a matrix reads it. */
+  forwardTo(reader: PackedMatrix, x: Float32): Operand {
+    return reader.normalized(x, this.#weight(), this.#bias(), this.#epsilon);
   }
 }

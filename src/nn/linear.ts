@@ -1,5 +1,5 @@
 import type { Activation } from '../runtime/kernels.ts';
-import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
+import type { Operand, PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import type { Float32 } from '../tensor/place.ts';
 import type { MatrixOptions, Parameters } from './parameters.ts';
 
@@ -16,8 +16,13 @@ export class Linear {
     this.#matrix = p.matrix(outputs, [inputs], { bias, ...options });
   }
 
+  /** What reads the input. */
+  get reader(): PackedMatrix {
+    return this.#matrix();
+  }
+
   /** (..., inputs) -> (..., outputs), through an activation if one is named */
-  forward(x: Float32, activation?: Activation): Float32 {
+  forward(x: Operand, activation?: Activation): Float32 {
     return this.#matrix().multiply(x, activation);
   }
 
@@ -25,7 +30,7 @@ export class Linear {
    * residual += scale * (x W^T + b), in place: layer scale (Touvron et al. 2021, "Going deeper with image transformers") and residual in
    * the same step
    */
-  addTo(residual: Float32, x: Float32, scale: Float32): void {
+  addTo(residual: Float32, x: Operand, scale: Float32): void {
     this.#matrix().multiplyAdd(x, scale, residual);
   }
 }

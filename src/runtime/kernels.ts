@@ -85,6 +85,37 @@ export interface Kernels {
     strip: Address,
     probabilities: Address,
   ): void;
+  i16_pack(n: number, k: number, source: Address, stride: number, most: number, target: Address): void;
+  i16_pack_rows(n: number, k: number, source: Address, stride: number, most: number, target: Address): void;
+  i16_attention(
+    queries: number,
+    keys: number,
+    width: number,
+    q: Address,
+    ldq: number,
+    k: Address,
+    v: Address,
+    out: Address,
+    ldo: number,
+    scale: number,
+    weight: number,
+    most: number,
+    room: Address,
+    probabilities: Address,
+  ): void;
+  i8_layer_norm(
+    form: number,
+    rows: number,
+    columns: number,
+    x: Address,
+    weight: Address,
+    bias: Address,
+    epsilon: number,
+    multiplier: Address,
+    room: Address,
+    heads: Address,
+    y: Address,
+  ): void;
   f32_softmax(rows: number, columns: number, x: Address, y: Address): void;
   f32_layer_norm(rows: number, columns: number, x: Address, weight: Address, bias: Address, epsilon: number, y: Address): void;
   f32_activation(count: number, kind: number, x: Address, y: Address): void;

@@ -2,6 +2,7 @@ import { ShapeError } from '../../errors.ts';
 import type { Engine } from '../../runtime/engine.ts';
 import { type Activation, activationNumber, PANEL, TILE_ROWS } from '../../runtime/kernels.ts';
 import type { Address } from '../../runtime/memory.ts';
+import { layerNorm } from '../ops.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
 import { type Audience, type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
@@ -44,21 +45,20 @@ abstract class FloatMatrix extends PackedMatrix {
     }
   }
 
-  operand(x: Operand): Float32 {
-    if (x instanceof QuantizedRows) throw new ShapeError('x: expected float32, found rows quantised for another matrix');
-    return x;
+  normalized(x: Float32, weight: Float32, bias: Float32, epsilon: number): Float32 {
+    return layerNorm(x, weight, bias, epsilon);
   }
 
   multiply(x: Operand, activation: Activation = 'none'): Float32 {
     const rows = this.rows(x);
     const y = place(this.engine, 'float32', [...x.dims.slice(0, -1), this.outputs]);
-    this.product(rows, addressOf(this.operand(x)), addressOf(y), activationNumber(activation));
+    this.product(rows, addressOf(float(x)), addressOf(y), activationNumber(activation));
     return y;
   }
 
   multiplyAdd(x: Operand, scale: Float32, y: Float32): void {
     this.checkAdd(x, scale, y);
-    this.product(this.rows(x), addressOf(this.operand(x)), addressOf(y), 0, addressOf(scale));
+    this.product(this.rows(x), addressOf(float(x)), addressOf(y), 0, addressOf(scale));
   }
 
   /** c = activation(a w), or with a scale c += scale * a w */
@@ -164,6 +164,12 @@ export class Float16Matrix extends FloatMatrix {
       });
     });
   }
+}
+
+/** @throws {ShapeError} on what was made for an integer matrix */
+function float(x: Operand): Float32 {
+  if (x instanceof QuantizedRows) throw new ShapeError('x: expected float32, found rows quantised for another matrix');
+  return x;
 }
 
 /** Bytes of a panel in float32. */

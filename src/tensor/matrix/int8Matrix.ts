@@ -6,7 +6,7 @@ import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
 import { dequantize } from './floatMatrix.ts';
 import { type Audience, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
-import { FORMS, QuantizedRows, quantizeRows, rowBytes } from './quantizedRows.ts';
+import { FORMS, QuantizedRows, quantizeNormalized, quantizeRows, rowBytes } from './quantizedRows.ts';
 
 /** Bytes in front of the integers of a panel, as in `assembly/gemm/i8_pack.ts`: scales, biases, sums. */
 const HEAD_BYTES = 96;
@@ -85,8 +85,9 @@ export class Int8Matrix extends PackedMatrix {
     return weight;
   }
 
-  operand(x: Operand): QuantizedRows {
-    return x instanceof QuantizedRows ? x : quantizeRows(this.engine, x, this.#input.scales ? this.#input.multiplier : undefined);
+  normalized(x: Float32, weight: Float32, bias: Float32, epsilon: number): QuantizedRows {
+    checkDims('x', [...x.dims.slice(0, -1), this.inputs], x.dims);
+    return quantizeNormalized(this.engine, x, { weight, bias, epsilon }, this.#multiplier);
   }
 
   multiply(x: Operand, activation: Activation = 'none'): Float32 {
@@ -107,7 +108,7 @@ export class Int8Matrix extends PackedMatrix {
     const wide = Math.ceil(k / 4) * 64; // bytes of a widened panel
     const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / wide)));
     engine.scope(() => {
-      const { heads, address } = this.operand(x);
+      const { heads, address } = x instanceof QuantizedRows ? x : quantizeRows(engine, x, this.#multiplier);
       const room = form === FORMS.pairs ? engine.allocate(this.parts(rows, form.rows) * panels * wide) : 0;
       this.share(rows, form.rows, ({ firstRow, rows, firstPanel, columns, part }) => {
         const a = [heads + firstRow * 8, address + firstRow * rowBytes(k, form.bytes)] as const;
@@ -158,6 +159,10 @@ export class Int8Matrix extends PackedMatrix {
         inputScales: this.#input.scales ?? undefined,
       };
     });
+  }
+
+  get #multiplier(): Float32 | undefined {
+    return this.#input.scales ? this.#input.multiplier : undefined;
   }
 
   get #panelBytes(): number {

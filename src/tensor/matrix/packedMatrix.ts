@@ -9,7 +9,7 @@ import type { QuantizedRows } from './quantizedRows.ts';
 export const WEIGHT_DTYPES = ['float32', 'float16', 'int8'] as const;
 export type WeightDType = (typeof WEIGHT_DTYPES)[number];
 
-/** A left-hand side: numbers, or what {@link PackedMatrix.operand} made of them. */
+/** A left-hand side: numbers, or what {@link PackedMatrix.normalized} made of them. */
 export type Operand = Float32 | QuantizedRows;
 
 /** Integers of 8 bits that stand for weights: weight[o, i] = scales[o] * integers[o, i] / inputScales[i]. */
@@ -73,8 +73,8 @@ export abstract class PackedMatrix {
     return undefined;
   }
 
-  /** x (..., inputs) in the form in which this matrix reads it: to be made once for several products. */
-  abstract operand(x: Operand): Operand;
+  /** The layer norm of x (..., inputs) in the form in which this matrix reads it: weight and bias (inputs). */
+  abstract normalized(x: Float32, weight: Float32, bias: Float32, epsilon: number): Operand;
 
   /** activation(x weight^T + bias): x (..., inputs) -> (..., outputs) */
   abstract multiply(x: Operand, activation?: Activation): Float32;

@@ -1,6 +1,6 @@
 import type { Engine } from '../../runtime/engine.ts';
 import type { Address } from '../../runtime/memory.ts';
-import { addressOf, type Float32 } from '../place.ts';
+import { addressOf, checkDims, type Float32 } from '../place.ts';
 import { sizeOf } from '../tensor.ts';
 
 /** How integer operands lie in memory (`assembly/quantize/i8_form.ts`): its number there, the rows of a block, the bytes of an integer. */
@@ -48,5 +48,29 @@ export function quantizeRows(engine: Engine, x: Float32, multiplier?: Float32): 
     quantized.heads + first * 8,
     quantized.address + first * rowBytes(columns, bytes),
   ]);
+  return quantized;
+}
+
+/** The same of the layer norm of x: weight and bias (columns). */
+export function quantizeNormalized(
+  engine: Engine,
+  x: Float32,
+  norm: { weight: Float32; bias: Float32; epsilon: number },
+  multiplier?: Float32,
+): QuantizedRows {
+  const { number, rows, bytes } = FORMS[engine.integerForm];
+  const columns = x.dims.at(-1) as number;
+  checkDims('layerNorm: weight', [columns], norm.weight.dims);
+  checkDims('layerNorm: bias', [columns], norm.bias.dims);
+  const quantized = new QuantizedRows(engine, x.dims);
+  const all = sizeOf(x.dims.slice(0, -1));
+  engine.scope(() => {
+    const room = engine.allocate(engine.parts(all, rows) * columns * 4);
+    engine.parallel(all, rows, (first, count, part) => [
+      ...(['i8_layer_norm', number, count, columns, addressOf(x) + first * columns * 4] as const),
+      ...([addressOf(norm.weight), addressOf(norm.bias), norm.epsilon, multiplier ? addressOf(multiplier) : 0] as const),
+      ...([room + part * columns * 4, quantized.heads + first * 8, quantized.address + first * rowBytes(columns, bytes)] as const),
+    ]);
+  });
   return quantized;
 }
