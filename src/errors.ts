@@ -57,3 +57,18 @@ export class ThreadError extends Dinov2Error {
 export class DisposedError extends Dinov2Error {
   override readonly name: string = 'DisposedError';
 }
+
+/** Something on the network for which a name and password, a token or a licence that was accepted is missing. */
+export class AccessError extends Dinov2Error {
+  override readonly name: string = 'AccessError';
+}
+
+/** A server that did not answer, or not to the end, however often it was asked. */
+export class NetworkError extends Dinov2Error {
+  override readonly name: string = 'NetworkError';
+}
+
+/** A download that is not what it was said to be: a web page, of another length, with other bytes. */
+export class IntegrityError extends Dinov2Error {
+  override readonly name: string = 'IntegrityError';
+}

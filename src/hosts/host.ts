@@ -12,6 +12,73 @@ export interface Host {
   pause(): Promise<void>;
   /** The folder of the demonstration model that comes with the library: a path or URL. */
   readonly embeddedModel: string | URL;
+  readonly downloads: Downloads;
+}
+
+/** What downloading needs of a host. */
+export interface Downloads {
+  /** A setting of the user's environment, such as HF_HOME; undefined where it is not set or empty, or the host has none. */
+  setting(name: string): string | undefined;
+  /** The place where downloads are kept: a folder on hosts with files, elsewhere the name of a cache. */
+  cache(place: string): DownloadCache;
+  hash(algorithm: 'sha1' | 'sha256'): Hash;
+}
+
+/** A digest of bytes that come one piece after another. */
+export interface Hash {
+  update(bytes: Uint8Array): void;
+  /** Of all bytes so far, in hexadecimal. Ends it. */
+  digest(): string;
+}
+
+/** A file of a repository at one commit. Names and hashes have been checked: they can be parts of paths. */
+export interface RemoteFile {
+  /** Like "facebook/dinov2-small". */
+  readonly repo: string;
+  /** 40 hexadecimal digits. */
+  readonly commit: string;
+  /** Within the repository. */
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+  /** What the content is known by, in hexadecimal: SHA-256 (64 digits), or for files in git itself git's SHA-1 (40). */
+  readonly hash: string;
+}
+
+/** Downloaded files, by repository and commit. All of them are complete. */
+export interface DownloadCache {
+  /** For messages. */
+  readonly name: string;
+  /** The commit that a branch or tag was at when it was last asked for. */
+  commitOf(repo: string, revision: string): Promise<string | undefined>;
+  /** @throws {HostError} when it cannot be written */
+  setCommit(repo: string, revision: string, commit: string): Promise<void>;
+  /** Names of the files at the top of the repository that are here. */
+  list(repo: string, commit: string): Promise<readonly string[]>;
+  open(repo: string, commit: string, path: string): Promise<RandomAccess | undefined>;
+  /**
+   * Begins a download, or goes on with one that was broken off. While another tab or process downloads the same content, waits for it.
+   * @returns undefined when the file has come to be here without
+   * @throws {HostError} when nothing can be written; the signal's reason
+   */
+  begin(file: RemoteFile, signal?: AbortSignal): Promise<Download | undefined>;
+}
+
+/** The first bytes of a file. One owner at a time writes to it; methods that write throw {HostError} when they cannot. */
+export interface Download {
+  /** Bytes so far. */
+  readonly size: number;
+  /** Another process took this one for dead and goes on in its place: begin again, which waits for it. */
+  readonly isLost: boolean;
+  /** What is here, piece by piece. */
+  read(): AsyncIterable<Uint8Array>;
+  append(bytes: Uint8Array): Promise<void>;
+  /** Forgets the bytes. */
+  clear(): Promise<void>;
+  /** Makes the file visible, whole. */
+  commit(): Promise<void>;
+  /** Leaves the bytes for who comes next. Without effect after {@link commit}. */
+  release(): Promise<void>;
 }
 
 /** `simd` runs wherever WebAssembly SIMD does; `relaxed` needs the relaxed SIMD proposal (fused multiply-add). */

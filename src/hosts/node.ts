@@ -1,11 +1,14 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker, workerData } from 'node:worker_threads';
 import { HostError, NotFoundError } from '../errors.ts';
-import type { AtomicWriter, FileSystem, Host, KernelBuild, RandomAccess, Thread, Threads } from './host.ts';
+import { DiskCache } from './diskCache.ts';
+import type { AtomicWriter, Downloads, FileSystem, Host, KernelBuild, RandomAccess, Thread, Threads } from './host.ts';
+import { makeFolder } from './makeFolder.ts';
 
 const modules = new Map<string, WebAssembly.Module>();
 
@@ -112,19 +115,6 @@ class NodeWriter implements AtomicWriter {
   }
 }
 
-/** As mkdir with `recursive`, which in Node 20 never ends where the system takes no folders, as below /proc. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || (await files.kind(dirname(path))) !== 'none') throw error;
-    await makeFolder(dirname(path));
-    await mkdir(path);
-  }
-}
-
 const files: FileSystem = {
   async kind(path) {
     const found = await stat(path).catch(() => undefined);
@@ -151,4 +141,13 @@ const embeddedModel = fileURLToPath(new URL('../../weights', import.meta.url)); 
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-export const host: Host = { name: 'node', kernels, threads, files, pause, embeddedModel };
+const downloads: Downloads = {
+  setting: (name) => process.env[name] || undefined,
+  cache: (place) => new DiskCache(place, files),
+  hash(algorithm) {
+    const hash = createHash(algorithm);
+    return { update: (bytes) => hash.update(bytes), digest: () => hash.digest('hex') };
+  },
+};
+
+export const host: Host = { name: 'node', kernels, threads, files, pause, embeddedModel, downloads };
