@@ -5,6 +5,8 @@ import type { ModelSource } from './files/source.ts';
 
 export * from './errors.ts';
 export type { FileContent, ModelSource } from './files/source.ts';
+export type { ProgressCallback, ProgressInfo } from './hub/progress.ts';
+export type { HubOptions } from './hub/source.ts';
 export { type DepthEstimate, DPTImageProcessor } from './image/dptProcessor.ts';
 export { AutoImageProcessor, AutoImageProcessor as AutoProcessor, BitImageProcessor } from './image/processor.ts';
 export { RawImage } from './image/rawImage.ts';

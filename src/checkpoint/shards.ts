@@ -1,7 +1,8 @@
 import { ArgumentError, CheckpointError, NotFoundError } from '../errors.ts';
 import { describe, isJsonObject } from '../files/json.ts';
 import { jsonFile, type OutputFile, writeFiles } from '../files/output.ts';
-import { fileSystem, type ModelSource, openSource, readJson, type Source, staysInside } from '../files/source.ts';
+import { fileSystem, type ModelSource, readJson, type Source, staysInside } from '../files/source.ts';
+import { openModel } from '../hub/source.ts';
 import { Checkpoint, type Entry } from './checkpoint.ts';
 import { openPth } from './pth.ts';
 import { bytesOfTensor, checkTensors, type NamedTensor, openSafetensors, writeSafetensors } from './safetensors.ts';
@@ -21,7 +22,7 @@ const MAX_SHARDS = 1000;
  * @throws {CheckpointError} when a file is damaged, a shard lacks what the index says, or there are several checkpoints to choose from
  */
 export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
-  const files = await openSource(source);
+  const files = await openModel(source);
   const file = await findCheckpoint(files);
   if (file === undefined) throw new NotFoundError(`${files.name}: expected ${SINGLE}, ${INDEX} or a .pth file, found none of them`);
   if (file === INDEX) return openShards(files);

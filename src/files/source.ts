@@ -7,26 +7,31 @@ const MAX_JSON = 64 * 2 ** 20;
 
 export type FileContent = Uint8Array | ArrayBuffer | Blob;
 
-/** Where a model comes from: the path or file: URL of its folder or of a checkpoint that is all in one file, or its files by name. */
-export type ModelSource = string | URL | Readonly<Record<string, FileContent>> | ReadonlyMap<string, FileContent>;
+/**
+ * Where a model comes from: its name on the Hugging Face hub, the path or file: URL of its folder or of a checkpoint that is all in one file,
+ * its files by name, or what was opened from one of these.
+ */
+export type ModelSource = string | URL | Readonly<Record<string, FileContent>> | ReadonlyMap<string, FileContent> | Source;
 
 /** The files of one model. */
-export interface Source {
+export abstract class Source {
   /** For messages: a path, or what stands for one. */
-  readonly name: string;
-  has(file: string): Promise<boolean>;
+  abstract readonly name: string;
+  abstract has(file: string): Promise<boolean>;
   /** Names of the files, in a fixed order. */
-  list(): Promise<readonly string[]>;
+  abstract list(): Promise<readonly string[]>;
   /** @throws {NotFoundError} naming the source and the file */
-  open(file: string): Promise<RandomAccess>;
+  abstract open(file: string): Promise<RandomAccess>;
 }
 
 /**
+ * The files of anything but a name on the hub.
  * @throws {NotFoundError} when the folder or file is not there
  * @throws {HostError} for a path on a host without files
  * @throws {ArgumentError} for anything that is no source
  */
 export async function openSource(source: ModelSource): Promise<Source> {
+  if (source instanceof Source) return source;
   if (source instanceof URL) return openPath(pathOf(source));
   if (typeof source === 'string') return openPath(source);
   if (source instanceof Map) return new GivenFiles(source);
@@ -68,14 +73,9 @@ async function openPath(path: string): Promise<Source> {
   if (kind === 'folder') return new Folder(path, files);
   if (kind === 'file') return new SingleFile(path, files);
   throw new NotFoundError(
-    `${path}: expected a folder with config.json and model.safetensors, or a .pth file, found neither${advice(path)}`,
+    `${path}: expected a folder with config.json and model.safetensors, or a .pth file, found neither: ` +
+      'give its path, or the name that the model has on the Hugging Face hub, like "facebook/dinov2-small"',
   );
-}
-
-/** What to do about a name of the form that models have on the Hugging Face hub. */
-function advice(path: string): string {
-  if (!/^[\w-][\w.-]*\/[\w.-]+$/.test(path)) return '';
-  return `: to use the model of that name, download its files from https://huggingface.co/${path}/tree/main into a folder, and give its path`;
 }
 
 /** The path of a file: URL. @throws {ArgumentError} when it is another URL, or none */
@@ -87,11 +87,12 @@ export function pathOf(url: string | URL): string {
   throw new ArgumentError(`expected a file: URL, found ${describe(String(url))}`);
 }
 
-class Folder implements Source {
+class Folder extends Source {
   readonly name: string;
   readonly #files: FileSystem;
 
   constructor(path: string, files: FileSystem) {
+    super();
     this.name = path;
     this.#files = files;
   }
@@ -110,12 +111,13 @@ class Folder implements Source {
   }
 }
 
-class SingleFile implements Source {
+class SingleFile extends Source {
   readonly name: string;
   readonly #file: string;
   readonly #files: FileSystem;
 
   constructor(path: string, files: FileSystem) {
+    super();
     this.name = path;
     this.#file = path.replace(/^.*[\\/]/s, '');
     this.#files = files;
@@ -135,11 +137,12 @@ class SingleFile implements Source {
   }
 }
 
-class GivenFiles implements Source {
+class GivenFiles extends Source {
   readonly name = 'the files given';
   readonly #files: ReadonlyMap<string, FileContent>;
 
   constructor(files: ReadonlyMap<string, FileContent>) {
+    super();
     for (const [file, content] of files) {
       if (!(content instanceof Uint8Array || content instanceof ArrayBuffer || content instanceof Blob)) {
         throw new ArgumentError(`source: file ${describe(file)}: expected Uint8Array, ArrayBuffer or Blob, found ${describe(content)}`);

@@ -1,6 +1,7 @@
 import * as node from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { HostError } from '../errors.ts';
+import { delay } from './delay.ts';
 import type { Download, DownloadCache, FileSystem, RandomAccess, RemoteFile } from './host.ts';
 import { makeFolder } from './makeFolder.ts';
 
@@ -269,16 +270,4 @@ function unless(code: string): (error: unknown) => undefined {
 
 function isOneOf(error: unknown, codes: readonly string[]): boolean {
   return codes.includes((error as NodeJS.ErrnoException).code as string);
-}
-
-async function delay(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener('abort', done);
-  });
 }

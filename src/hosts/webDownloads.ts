@@ -21,13 +21,14 @@ export function cacheStore(storage: CacheStorage, place: string): PieceStore {
   return {
     name: `the cache ${JSON.stringify(place)} of this browser`,
     has: async (key) => (await (await cache).match(url(key))) !== undefined,
-    get: async (key) => (await bytesOf(await (await cache).match(url(key)))) ?? undefined,
+    get: async (key) => bytesOf(await (await cache).match(url(key))),
     put: async (key, bytes) => (await cache).put(url(key), new Response(new Uint8Array(bytes))),
     delete: async (key) => {
       await (await cache).delete(url(key));
     },
     keys: async (prefix) => {
-      const keys = (await (await cache).keys()).map(({ url: found }) => found.slice(BASE.length).split('/').map(decodeURIComponent).join('/'));
+      const requests = await (await cache).keys();
+      const keys = requests.map((request) => request.url.slice(BASE.length).split('/').map(decodeURIComponent).join('/'));
       return keys.filter((key) => key.startsWith(prefix));
     },
     ...(locks && {

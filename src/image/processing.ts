@@ -2,7 +2,8 @@ import { Callable } from '../callable.ts';
 import { ConfigError, ImageError, ShapeError } from '../errors.ts';
 import { describe, isJsonObject } from '../files/json.ts';
 import { jsonFile, writeFiles } from '../files/output.ts';
-import { fileSystem, type ModelSource, openSource, readJson } from '../files/source.ts';
+import { fileSystem, type ModelSource, readJson } from '../files/source.ts';
+import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import { checkOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { convertChannels, type Pixels } from './pixels.ts';
@@ -90,19 +91,20 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
   }
 
   /**
-   * @param source a folder with preprocessor_config.json, or the files by name
-   * @param options fields that replace those of the file
+   * @param source a model on the hub, a folder with preprocessor_config.json, or the files by name
+   * @param options fields that replace those of the file, and options about the hub
    * @throws {NotFoundError} when there is no such file
-   * @throws {ConfigError} naming the field that is wrong
+   * @throws {ConfigError} naming the field that is wrong; what fails on the way from the hub, as for models
    */
   static async from_pretrained<T, Options extends object>(
     this: new (
       config?: Options,
     ) => T,
     source: ModelSource,
-    options?: Options,
+    options?: Options & HubOptions,
   ): Promise<T> {
-    return new this({ ...(await readProcessorConfig(source)), ...options } as Options);
+    const { hub, rest } = splitOptions({ ...options });
+    return new this({ ...(await readProcessorConfig(source, hub)), ...rest } as Options);
   }
 
   /** Writes preprocessor_config.json into the folder. */
@@ -148,8 +150,8 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
 }
 
 /** @throws {NotFoundError} when there is no such file, {ConfigError} when it is no JSON object */
-export async function readProcessorConfig(source: ModelSource): Promise<Record<string, unknown>> {
-  const config = await readJson(await openSource(source), PROCESSOR_FILE);
+export async function readProcessorConfig(source: ModelSource, hub: HubOptions): Promise<Record<string, unknown>> {
+  const config = await readJson(await openModel(source, hub), PROCESSOR_FILE);
   if (!isJsonObject(config)) throw new ConfigError(`${PROCESSOR_FILE}: expected an object, found ${describe(config)}`);
   return config;
 }

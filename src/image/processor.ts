@@ -1,6 +1,7 @@
 import { ConfigError } from '../errors.ts';
 import { describe, isJsonObject } from '../files/json.ts';
 import type { ModelSource } from '../files/source.ts';
+import { type HubOptions, splitOptions } from '../hub/source.ts';
 import { DPTImageProcessor } from './dptProcessor.ts';
 import { centerOf, checkSize, cutOut, type Pixels } from './pixels.ts';
 import {
@@ -119,15 +120,16 @@ export const AutoImageProcessor = {
    */
   async from_pretrained<T extends BitImageProcessor | DPTImageProcessor = BitImageProcessor>(
     source: ModelSource,
-    options: ConstructorParameters<typeof BitImageProcessor | typeof DPTImageProcessor>[0] = {},
+    options: ConstructorParameters<typeof BitImageProcessor | typeof DPTImageProcessor>[0] & HubOptions = {},
   ): Promise<T> {
-    const config = await readProcessorConfig(source);
+    const { hub, rest } = splitOptions(options);
+    const config = await readProcessorConfig(source, hub);
     const type = config.image_processor_type ?? config.feature_extractor_type;
     if (typeof type !== 'string' || !Object.hasOwn(PROCESSORS, type)) {
       throw new ConfigError(
         `${PROCESSOR_FILE}: image_processor_type: expected one of ${Object.keys(PROCESSORS).join(', ')}, found ${describe(type)}`,
       );
     }
-    return new PROCESSORS[type as keyof typeof PROCESSORS]({ ...config, ...options } as object) as T;
+    return new PROCESSORS[type as keyof typeof PROCESSORS]({ ...config, ...rest } as object) as T;
   },
 };

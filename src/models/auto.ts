@@ -1,6 +1,7 @@
 import { ConfigError } from '../errors.ts';
 import { describe, isJsonObject } from '../files/json.ts';
-import { type ModelSource, openSource, readJson } from '../files/source.ts';
+import { type ModelSource, readJson, type Source } from '../files/source.ts';
+import { openModel, splitOptions } from '../hub/source.ts';
 import { AutoConfig } from './config.ts';
 import { DepthAnythingForDepthEstimation, DPTForDepthEstimation } from './depth.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
@@ -17,29 +18,39 @@ const MODELS = {
   },
 } as const;
 
-async function classesOf(source: ModelSource, options: FromPretrainedOptions): Promise<(typeof MODELS)[keyof typeof MODELS]> {
-  const config = await AutoConfig.from_pretrained(source, options.config); // refuses what is not in MODELS
-  return MODELS[config.model_type as keyof typeof MODELS];
+interface Found {
+  /** Opened, so that what follows reads the same files. */
+  readonly files: Source;
+  readonly classes: (typeof MODELS)[keyof typeof MODELS];
+}
+
+async function find(source: ModelSource, options: FromPretrainedOptions): Promise<Found> {
+  const files = await openModel(source, splitOptions(options).hub);
+  const config = await AutoConfig.from_pretrained(files, options.config); // refuses what is not in MODELS
+  return { files, classes: MODELS[config.model_type as keyof typeof MODELS] };
 }
 
 /** The model without a head of whichever kind config.json says. Throws as {@link Dinov2Model.from_pretrained}. */
 export const AutoModel = {
   async from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2Model> {
-    return (await classesOf(source, options)).base.from_pretrained(source, options);
+    const { files, classes } = await find(source, options);
+    return classes.base.from_pretrained(files, options);
   },
 };
 
 /** The same with a classifier. */
 export const AutoModelForImageClassification = {
   async from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2ForImageClassification> {
-    return (await classesOf(source, options)).classifier.from_pretrained(source, options);
+    const { files, classes } = await find(source, options);
+    return classes.classifier.from_pretrained(files, options);
   },
 };
 
 /** The same giving feature maps. */
 export const AutoBackbone = {
   async from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2Backbone> {
-    return (await classesOf(source, options)).backbone.from_pretrained(source, options);
+    const { files, classes } = await find(source, options);
+    return classes.backbone.from_pretrained(files, options);
   },
 };
 
@@ -53,11 +64,11 @@ export const AutoModelForDepthEstimation = {
     source: ModelSource,
     options: FromPretrainedOptions = {},
   ): Promise<DPTForDepthEstimation | DepthAnythingForDepthEstimation> {
-    const opened = await openSource(source);
-    const config = await readJson(opened, 'config.json');
+    const files = await openModel(source, splitOptions(options).hub);
+    const config = await readJson(files, 'config.json');
     const type = isJsonObject(config) ? config.model_type : undefined;
-    if (type === 'dpt') return DPTForDepthEstimation.from_pretrained(source, options);
-    if (type === 'depth_anything') return DepthAnythingForDepthEstimation.from_pretrained(source, options);
-    throw new ConfigError(`${opened.name}: config.json: config "model_type": expected "dpt" or "depth_anything", found ${describe(type)}`);
+    if (type === 'dpt') return DPTForDepthEstimation.from_pretrained(files, options);
+    if (type === 'depth_anything') return DepthAnythingForDepthEstimation.from_pretrained(files, options);
+    throw new ConfigError(`${files.name}: config.json: config "model_type": expected "dpt" or "depth_anything", found ${describe(type)}`);
   },
 };

@@ -2,7 +2,8 @@ import { findCheckpoint, HUB_FILES, openCheckpoint } from '../checkpoint/shards.
 import { ConfigError } from '../errors.ts';
 import { describe, isJsonObject, type JsonObject } from '../files/json.ts';
 import { jsonFile, writeFiles } from '../files/output.ts';
-import { fileSystem, type ModelSource, openSource, readJson } from '../files/source.ts';
+import { fileSystem, type ModelSource, readJson } from '../files/source.ts';
+import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { recogniseDinov2 } from './recognition.ts';
 
@@ -238,8 +239,9 @@ export class Dinov2Config {
   }
 
   /**
-   * The configuration in a model's config.json, with `overrides` in place of what it says. For a checkpoint that comes without one, such as
+   * The configuration in a model's config.json, with fields of `options` in place of what it says. For a checkpoint that comes without one, such as
    * those of facebookresearch/dinov2, what its tensors tell (recogniseDinov2).
+   * @param options fields, and options about the hub
    * @throws {NotFoundError} when there is neither
    * @throws {ConfigError} when it is no JSON, or no configuration of this kind; {CheckpointError} when the tensors are those of another kind
    */
@@ -248,9 +250,10 @@ export class Dinov2Config {
       fields?: Dinov2ConfigFields,
     ) => T,
     source: ModelSource,
-    overrides: Dinov2ConfigFields = {},
+    options: Dinov2ConfigFields & HubOptions = {},
   ): Promise<T> {
-    return construct(this, await readConfig(source, overrides), overrides);
+    const { hub, rest: overrides } = splitOptions(options);
+    return construct(this, await readConfig(source, overrides, hub), overrides);
   }
 
   #checkSizes(): void {
@@ -307,8 +310,9 @@ export const AutoConfig = {
    * @throws {ConfigError} when `model_type` is none that is supported
    * @throws as {@link Dinov2Config.from_pretrained}
    */
-  async from_pretrained(source: ModelSource, overrides: Dinov2ConfigFields = {}): Promise<Dinov2Config> {
-    const file = await readConfig(source, overrides);
+  async from_pretrained(source: ModelSource, options: Dinov2ConfigFields & HubOptions = {}): Promise<Dinov2Config> {
+    const { hub, rest: overrides } = splitOptions(options);
+    const file = await readConfig(source, overrides, hub);
     const type = file.fields.model_type;
     const Config = CONFIGS.get(type);
     if (!Config) {
@@ -327,17 +331,17 @@ interface ConfigFile {
 }
 
 /** config.json or, for a checkpoint that comes without one or with that of timm, what its tensors tell. */
-async function readConfig(from: ModelSource, overrides: Dinov2ConfigFields): Promise<ConfigFile> {
-  const source = await openSource(from);
+async function readConfig(from: ModelSource, overrides: Dinov2ConfigFields, hub: HubOptions): Promise<ConfigFile> {
+  const source = await openModel(from, hub);
   if (!(await source.has(CONFIG))) {
     const file = await findCheckpoint(source);
-    if (file !== undefined && !HUB_FILES.includes(file)) return recognise(from, overrides);
+    if (file !== undefined && !HUB_FILES.includes(file)) return recognise(source, overrides);
   }
   const name = `${source.name}: ${CONFIG}`;
   const fields = await readJson(source, CONFIG);
   if (!isJsonObject(fields)) throw new ConfigError(`${name}: expected an object, found ${describe(fields)}`);
   const isTimm = fields.model_type === undefined && typeof fields.architecture === 'string';
-  return isTimm ? recognise(from, overrides) : { name, fields };
+  return isTimm ? recognise(source, overrides) : { name, fields };
 }
 
 async function recognise(source: ModelSource, overrides: Dinov2ConfigFields): Promise<ConfigFile> {

@@ -2,6 +2,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { isScale, quantizedTensors, readQuantized } from '../checkpoint/quantized.ts';
 import type { NamedTensor } from '../checkpoint/safetensors.ts';
 import { CheckpointError } from '../errors.ts';
+import type { ProgressCallback } from '../hub/progress.ts';
 import type { Parameter, Parameters } from '../nn/parameters.ts';
 import { truncatedNormal } from '../nn/random.ts';
 import type { Engine } from '../runtime/engine.ts';
@@ -10,22 +11,8 @@ import { addressOf, type Float32, place } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { allocateBlocks, residentBlocks, type StreamedBlocks } from './residency.ts';
 
-/** As transformers.js reports the loading of a file. */
-export interface ProgressInfo {
-  status: 'progress' | 'done';
-  /** Of the model. */
-  name: string;
-  file: string;
-  /** Percent. */
-  progress: number;
-  /** Bytes. */
-  loaded: number;
-  /** Bytes. */
-  total: number;
-}
-
 export interface LoadOptions {
-  progress_callback?: (info: ProgressInfo) => void;
+  progress_callback?: ProgressCallback;
   /** Stops loading between two tensors. */
   signal?: AbortSignal;
   /** For dtype `int8`: what is known of the inputs of the layers, from {@link calibrate}. Without it the weights alone decide. */
@@ -76,7 +63,7 @@ export async function loadCheckpoint(
   const first = [...sources].filter(([parameter]) => isResident(parameter));
   const total = first.reduce((sum, [, name]) => sum + bytesOf(checkpoint, name), 0);
   let loaded = 0;
-  const tell = (status: ProgressInfo['status'], file: string): void =>
+  const tell = (status: 'progress' | 'done', file: string): void =>
     report?.({ status, name: checkpoint.name, file, progress: total ? (loaded / total) * 100 : 100, loaded, total });
   for (const [parameter, name] of first) {
     signal?.throwIfAborted();

@@ -6,6 +6,7 @@ import { ArgumentError, DTypeError, MemoryError } from '../errors.ts';
 import { describe } from '../files/json.ts';
 import type { ModelSource } from '../files/source.ts';
 import type { KernelBuild } from '../hosts/host.ts';
+import { HUB_OPTIONS, type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import { Parameters } from '../nn/parameters.ts';
 import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';
 import { checkOptions } from '../options.ts';
@@ -35,7 +36,7 @@ export interface ModelOptions extends EngineOptions {
   initialize?: boolean;
 }
 
-export interface FromPretrainedOptions extends ModelOptions, LoadOptions {
+export interface FromPretrainedOptions extends ModelOptions, HubOptions, Pick<LoadOptions, 'calibration'> {
   /** Fields that replace those of config.json. */
   config?: Dinov2ConfigFields;
 }
@@ -67,9 +68,8 @@ export interface TraceShape {
 const MODEL_OPTIONS: readonly (keyof ModelOptions)[] = ['posEmbed', 'seed', 'initialize', 'dtype', 'build', 'threads', 'memoryLimit'];
 const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = [
   'config',
-  'progress_callback',
-  'signal',
   'calibration',
+  ...HUB_OPTIONS,
   ...MODEL_OPTIONS,
 ];
 
@@ -253,8 +253,9 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   /**
    * A model with the weights of a checkpoint: config.json and model.safetensors, or its shards.
-   * @param source a folder, or the files by name
-   * @throws {NotFoundError} when a file is missing; {ConfigError} or {CheckpointError} when one is wrong; {MemoryError}; the signal's reason
+   * @param source a model on the hub like "facebook/dinov2-small", a folder, or the files by name
+   * @throws {NotFoundError} when a file is missing; {ConfigError} or {CheckpointError} when one is wrong; {MemoryError}; the signal's reason;
+   * on the way from the hub {AccessError}, {NetworkError}, {IntegrityError}, and {HostError} when the cache cannot be written
    */
   static async from_pretrained<T extends Dinov2PreTrainedModel<EncoderOutput, CallOptions>>(
     this: (new (config: Dinov2Config, options: ModelOptions) => T) & { readonly Config: typeof Dinov2Config },
@@ -262,10 +263,13 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     options: FromPretrainedOptions = {},
   ): Promise<T> {
     checkOptions('from_pretrained', options, LOADING_OPTIONS);
-    const { config: overrides, progress_callback, signal, calibration, ...rest } = options;
+    const { hub, rest: own } = splitOptions(options);
+    const { config: overrides, calibration, ...rest } = own;
+    const { progress_callback, signal } = hub;
     checkSignal(signal);
-    const config = await this.Config.from_pretrained(source, overrides);
-    const file = await openCheckpoint(source);
+    const files = await openModel(source, hub);
+    const config = await this.Config.from_pretrained(files, overrides);
+    const file = await openCheckpoint(files);
     let model: T | undefined;
     try {
       const checkpoint = canonical(file);

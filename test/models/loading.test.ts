@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert';
 import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
 import { saveCheckpoint } from '../../src/checkpoint/shards.ts';
 import { ArgumentError, CheckpointError, NotFoundError } from '../../src/errors.ts';
+import type { LoadProgress } from '../../src/hub/progress.ts';
 import { Dinov2ForImageClassification, Dinov2Model } from '../../src/models/dinov2.ts';
-import type { ProgressInfo } from '../../src/models/loading.ts';
 import type { FromPretrainedOptions } from '../../src/models/pretrained.ts';
 import { type DType, Tensor } from '../../src/tensor/index.ts';
 import { refuses, withFolder } from '../helpers.ts';
@@ -172,10 +172,10 @@ test('weights of another kind of number are refused with file, tensor and kind',
 });
 
 test('progress goes up to all bytes, and ends with done', async () => {
-  const reports: ProgressInfo[] = [];
-  await load(() => {}, { progress_callback: (info) => reports.push({ ...info }) });
+  const reports: LoadProgress[] = [];
+  await load(() => {}, { progress_callback: (info) => reports.push({ ...(info as LoadProgress) }) });
   const bytes = [...MODEL.weights()].reduce((sum, [, weight]) => sum + weight.bytes, 0);
-  const last = reports.at(-1) as ProgressInfo;
+  const last = reports.at(-1) as LoadProgress;
   assert.equal([last.status, last.loaded, last.total, last.progress], ['done', bytes, bytes, 100]);
   const before = reports.slice(0, -1);
   assert.is(before.length, [...MODEL.weights()].length);
