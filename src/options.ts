@@ -1,4 +1,5 @@
 import { ArgumentError } from './errors.ts';
+import { describe } from './files/json.ts';
 
 /**
  * Refuses an option that a function does not take, which is more often a slip of the pen than a wish.
@@ -7,4 +8,13 @@ import { ArgumentError } from './errors.ts';
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
   const unknown = Object.keys(options).find((key) => !known.includes(key));
   if (unknown !== undefined) throw new ArgumentError(`${where}: expected options ${known.join(', ')}, found ${JSON.stringify(unknown)}`);
+}
+
+/** Throws {@link ArgumentError} unless it is an AbortSignal, of any realm, or undefined. */
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  const signal = value as AbortSignal | undefined;
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new ArgumentError(`signal: expected an AbortSignal, found ${describe(value)}`);
+  }
+  return signal;
 }

@@ -8,7 +8,7 @@ import { makeFolder } from './makeFolder.ts';
 /** What of node:fs/promises is used here. */
 export type Disk = Pick<
   typeof node,
-  'open' | 'readFile' | 'readdir' | 'stat' | 'rename' | 'rm' | 'symlink' | 'copyFile' | 'utimes'
+  'open' | 'readFile' | 'readdir' | 'stat' | 'rename' | 'rm' | 'symlink' | 'link' | 'copyFile' | 'utimes'
 >;
 
 /** How often the owner of a download shows that it is alive, and others look. In milliseconds. */
@@ -116,7 +116,7 @@ export class DiskCache implements DownloadCache {
     }
   }
 
-  /** Makes the blob the content of the file. Where there are no links, as for most users of Windows, it becomes the file itself. */
+  /** Makes the blob the content of the file. Where symbolic links are not allowed, as to most users of Windows, it is the file itself. */
   async #link(blob: string, { repo, commit, path }: RemoteFile): Promise<void> {
     const pointer = this.#path(repo, 'snapshots', commit, path);
     await makeFolder(dirname(pointer));
@@ -125,7 +125,7 @@ export class DiskCache implements DownloadCache {
       await this.#disk.symlink(relative(dirname(pointer), blob), temporary);
     } catch (error) {
       if (!isOneOf(error, ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'])) throw error;
-      await this.#disk.copyFile(blob, temporary);
+      await this.#disk.link(blob, temporary).catch(() => this.#disk.copyFile(blob, temporary));
     }
     await this.#disk.rename(temporary, pointer);
   }

@@ -77,7 +77,16 @@ function mixSha256(state: Int32Array, w: Int32Array): void {
     const s1 = rotate(y, 17) ^ rotate(y, 19) ^ (y >>> 10);
     w[i] = (at(w, i - 16) + s0 + at(w, i - 7) + s1) | 0;
   }
-  let [a, b, c, d, e, f, g, h] = [at(state, 0), at(state, 1), at(state, 2), at(state, 3), at(state, 4), at(state, 5), at(state, 6), at(state, 7)];
+  let [a, b, c, d, e, f, g, h] = [
+    at(state, 0),
+    at(state, 1),
+    at(state, 2),
+    at(state, 3),
+    at(state, 4),
+    at(state, 5),
+    at(state, 6),
+    at(state, 7),
+  ];
   for (let i = 0; i < 64; i++) {
     const choice = (e & f) ^ (~e & g);
     const s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);

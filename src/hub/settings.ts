@@ -38,7 +38,8 @@ export async function readSettings({ token, cache_dir, local_files_only = false 
 
 function readEndpoint(): string {
   const endpoint = setting('HF_ENDPOINT') ?? 'https://huggingface.co';
-  if (!/^https?:\/\/[^/]/.test(endpoint)) throw new ArgumentError(`HF_ENDPOINT: expected an http or https URL, found ${describe(endpoint)}`);
+  if (!/^https?:\/\/[^/]/.test(endpoint))
+    throw new ArgumentError(`HF_ENDPOINT: expected an http or https URL, found ${describe(endpoint)}`);
   return endpoint.replace(/\/+$/, '');
 }
 

@@ -3,6 +3,7 @@ import { ArgumentError, HostError, NetworkError, NotFoundError } from '../errors
 import { describe } from '../files/json.ts';
 import { type ModelSource, openSource, Source, staysInside } from '../files/source.ts';
 import type { DownloadCache, RandomAccess, RemoteFile } from '../hosts/host.ts';
+import { checkSignal } from '../options.ts';
 import { HubClient } from './client.ts';
 import { download } from './download.ts';
 import type { ProgressCallback } from './progress.ts';
@@ -32,6 +33,7 @@ export const HUB_OPTIONS: readonly (keyof HubOptions)[] = [
  * @throws as {@link openSource}; {ArgumentError} naming a wrong option
  */
 export async function openModel(source: ModelSource, options: HubOptions = {}): Promise<Source> {
+  checkSignal(options.signal);
   if (typeof source !== 'string' || !isHubName(source)) return openSource(source);
   if (host.files && (await host.files.kind(source)) !== 'none') return openSource(source);
   return HubSource.open(source, options);

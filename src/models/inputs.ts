@@ -1,6 +1,6 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.ts';
 import { describe } from '../files/json.ts';
-import { checkOptions } from '../options.ts';
+import { checkOptions, checkSignal } from '../options.ts';
 import type { Float32 } from '../tensor/place.ts';
 import { checkDims } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -99,15 +99,6 @@ export function resolveRequest(
 export function gridOf(config: Dinov2Config, height: number, width: number): readonly [rows: number, columns: number] {
   const [patchHeight, patchWidth] = config.patchSize;
   return [Math.floor(height / patchHeight), Math.floor(width / patchWidth)];
-}
-
-/** Throws {@link ArgumentError} unless it is an AbortSignal, of any realm, or undefined. */
-export function checkSignal(value: unknown): AbortSignal | undefined {
-  const signal = value as AbortSignal | undefined;
-  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
-    throw new ArgumentError(`signal: expected an AbortSignal, found ${describe(value)}`);
-  }
-  return signal;
 }
 
 function checkTensor(name: string, value: unknown): Tensor {

@@ -17,7 +17,7 @@ import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from 
 import { Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
-import { type CallOptions, checkPixelDims, checkSignal, type Request, resolveRequest } from './inputs.ts';
+import { type CallOptions, checkPixelDims, type Request, resolveRequest } from './inputs.ts';
 import { type Calibration, isOfHead, type LoadOptions, loadCheckpoint, randomize, savedTensors } from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
 
@@ -266,7 +266,6 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     const { hub, rest: own } = splitOptions(options);
     const { config: overrides, calibration, ...rest } = own;
     const { progress_callback, signal } = hub;
-    checkSignal(signal);
     const files = await openModel(source, hub);
     const config = await this.Config.from_pretrained(files, overrides);
     const file = await openCheckpoint(files);

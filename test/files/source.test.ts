@@ -36,7 +36,13 @@ test('a file is read alike from a folder, a URL, bytes, a buffer and a blob', ()
 
 test('a folder that is not there is refused by name, with what to give', async () => {
   await refuses(() => openSource('/no/such/folder'), NotFoundError, '/no/such/folder: expected a folder with config.json', 'found neither');
-  await refuses(() => openSource('dinov2'), NotFoundError, 'dinov2: expected a folder', 'give its path, or the name', '"facebook/dinov2-small"');
+  await refuses(
+    () => openSource('dinov2'),
+    NotFoundError,
+    'dinov2: expected a folder',
+    'give its path, or the name',
+    '"facebook/dinov2-small"',
+  );
 });
 
 test('the path of a file is a source of that file alone', () =>

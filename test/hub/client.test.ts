@@ -19,7 +19,11 @@ async function withClient(
   });
 }
 
-async function readAll(client: HubClient, hub: HubServer, { from = 0, signal }: { from?: number; signal?: AbortSignal } = {}): Promise<Buffer> {
+async function readAll(
+  client: HubClient,
+  hub: HubServer,
+  { from = 0, signal }: { from?: number; signal?: AbortSignal } = {},
+): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   for await (const piece of client.read(hub.file(REPO, WEIGHTS), from, signal)) pieces.push(piece.slice());
   return Buffer.concat(pieces);
@@ -95,7 +99,13 @@ test('an answer that breaks off is gone on with where it did', () =>
 test('a server that never answers is given up after five times', () =>
   withClient(async (hub, client) => {
     hub.misbehave('api', ...Array.from({ length: 9 }, () => status(502)));
-    await refuses(() => client.describe(REPO, 'main'), NetworkError, `${hub.url}/api/models/${REPO}`, 'HTTP status 502, 5 times', 'connection');
+    await refuses(
+      () => client.describe(REPO, 'main'),
+      NetworkError,
+      `${hub.url}/api/models/${REPO}`,
+      'HTTP status 502, 5 times',
+      'connection',
+    );
     assert.is(hub.asked.length, 5);
     const nobody = new HubClient({ endpoint: 'http://127.0.0.1:1', retryDelay: 1 });
     await refuses(() => nobody.describe(REPO, 'main'), NetworkError, 'no answer', '5 times');
@@ -168,7 +178,12 @@ test('what is not there, and what is not allowed, is named with what to do', () 
     await refuses(() => client.describe(REPO, 'v9'), NotFoundError, 'HTTP status 404 (Invalid rev id)', 'revision "v9"');
     await refuses(() => client.describe('acme/none', 'main'), AccessError, '401', 'acme/none does not exist, or is private', 'HF_TOKEN');
     hub.misbehave(WEIGHTS, status(403, { 'x-error-message': 'Access to model acme/tiny is restricted' }));
-    await refuses(() => readAll(client, hub), AccessError, 'HTTP status 403 (Access to model acme/tiny is restricted)', 'accept its conditions');
+    await refuses(
+      () => readAll(client, hub),
+      AccessError,
+      'HTTP status 403 (Access to model acme/tiny is restricted)',
+      'accept its conditions',
+    );
     hub.misbehave(WEIGHTS, status(404));
     await refuses(() => readAll(client, hub), NotFoundError, WEIGHTS, 'found HTTP status 404');
     hub.misbehave(WEIGHTS, status(418));

@@ -94,7 +94,8 @@ export class HubServer {
 
   /** How often the content of a file was asked for. */
   count(path: string): number {
-    return this.asked.filter((asked) => asked.method === 'GET' && asked.path.endsWith(`/${path}`) && !asked.path.includes('/resolve/')).length;
+    return this.asked.filter((asked) => asked.method === 'GET' && asked.path.endsWith(`/${path}`) && !asked.path.includes('/resolve/'))
+      .length;
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
