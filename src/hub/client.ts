@@ -57,9 +57,9 @@ export class HubClient {
   }
 
   /** What is in a repository at a branch, tag or commit. */
-  async describe(repo: string, revision: string, signal?: AbortSignal): Promise<Repository> {
+  async describe(repo: string, revision: string, { signal, attempts = ATTEMPTS }: DescribeOptions = {}): Promise<Repository> {
     const url = `${this.#endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`;
-    const retries = this.#retries(url, signal);
+    const retries = this.#retries(url, attempts, signal);
     for (;;) {
       try {
         const bytes: Uint8Array[] = [];
@@ -80,7 +80,7 @@ export class HubClient {
   async *read(file: RemoteFile, from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const { repo, commit, path, size } = file;
     const url = `${this.#endpoint}/${repo}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
-    const retries = this.#retries(url, signal);
+    const retries = this.#retries(url, ATTEMPTS, signal);
     for (let at = from; at < size; ) {
       try {
         for await (const piece of this.#get(url, { repo, revision: commit, what: path, range: { at, size }, signal })) {
@@ -161,7 +161,7 @@ export class HubClient {
     if (range) checkLength(response, url, range);
   }
 
-  #retries(url: string, signal: AbortSignal | undefined): { reset(): void; after(error: unknown): Promise<void> } {
+  #retries(url: string, most: number, signal: AbortSignal | undefined): { reset(): void; after(error: unknown): Promise<void> } {
     let attempts = 0;
     return {
       reset: () => {
@@ -171,7 +171,7 @@ export class HubClient {
         if (!(error instanceof Failure)) throw error;
         attempts += 1;
         const { message, wait = this.#retryDelay * 2 ** (attempts - 1), cause } = error;
-        if (attempts >= ATTEMPTS || wait > MAX_WAIT) {
+        if (attempts >= most || wait > MAX_WAIT) {
           const when = wait > MAX_WAIT ? `and to be asked again in ${Math.ceil(wait / 1000)} s` : `${attempts} times`;
           throw new NetworkError(`${url}: expected an answer, found ${message}, ${when}: check the connection, or try later`, { cause });
         }
@@ -179,6 +179,12 @@ export class HubClient {
       },
     };
   }
+}
+
+export interface DescribeOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** How often to ask at most. */
+  readonly attempts?: number;
 }
 
 interface Asked {

@@ -167,17 +167,20 @@ class HubSource extends Source {
       if (commit === undefined) throw this.#missing('it');
       return { commit };
     }
+    const known = await this.#knownCommit();
+    const attempts = known === undefined ? {} : { attempts: 2 };
     try {
-      return await this.#client.describe(this.#repo, this.#revision, this.#signal);
+      return await this.#client.describe(this.#repo, this.#revision, { signal: this.#signal, ...attempts });
     } catch (problem) {
-      const commit = problem instanceof NetworkError ? await this.#knownCommit() : undefined;
-      if (commit === undefined) throw problem;
-      return { commit, problem: problem as NetworkError }; // the last one known is better than none
+      if (known === undefined || !(problem instanceof NetworkError)) throw problem;
+      return { commit: known, problem }; // the last one known is better than none
     }
   }
 
+  /** The commit that was asked for last, if anything of it is here. */
   async #knownCommit(): Promise<string | undefined> {
-    return isCommit(this.#revision) ? this.#revision : this.#cache.commitOf(this.#repo, this.#revision);
+    const commit = isCommit(this.#revision) ? this.#revision : await this.#cache.commitOf(this.#repo, this.#revision);
+    return commit !== undefined && (await this.#cache.list(this.#repo, commit)).length > 0 ? commit : undefined;
   }
 
   #missing(what: string): NotFoundError {

@@ -202,8 +202,8 @@ test('a signal breaks off requests and pauses, with its reason', () =>
     };
     const broken = async (body: () => Promise<unknown>): Promise<void> => assert.is(await body().catch((error) => error), reason);
     hub.misbehave('api', () => {}, status(503, { 'retry-after': '30' }));
-    await broken(() => client.describe(REPO, 'main', abortSoon()));
-    await broken(() => client.describe(REPO, 'main', abortSoon()));
+    await broken(() => client.describe(REPO, 'main', { signal: abortSoon() }));
+    await broken(() => client.describe(REPO, 'main', { signal: abortSoon() }));
     hub.misbehave(WEIGHTS, stalled(70_000));
     await broken(() => readAll(client, hub, { signal: abortSoon() }));
     await broken(() => readAll(client, hub, { signal: AbortSignal.abort(reason) }));

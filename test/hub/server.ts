@@ -105,11 +105,18 @@ export class HubServer {
     const found = this.#repos.get(`${repo || owner}@${decodeURIComponent(revision || at)}`);
     const isKnown = [...this.#repos.keys()].some((key) => key.startsWith(`${repo || owner}@`));
     const isAllowed = found?.token === undefined || request.headers.authorization === `Bearer ${found.token}`;
-    if (!isKnown || !isAllowed) return fail(response, 401, 'RepoNotFound', 'Invalid username or password.');
-    if (!found) return fail(response, 404, 'RevisionNotFound', 'Invalid rev id');
-    if (repo) return this.#exchange('api', request, response, Buffer.from(describe(found)), 'application/json');
+    if (!isKnown || !isAllowed) fail(response, 401, 'RepoNotFound', 'Invalid username or password.');
+    else if (!found) fail(response, 404, 'RevisionNotFound', 'Invalid rev id');
+    else if (repo) this.#exchange('api', request, response, Buffer.from(describe(found)), 'application/json');
+    else this.#resolve(request, response, { owner, found, path });
+  }
+
+  #resolve(request: IncomingMessage, response: ServerResponse, { owner, found, path }: { owner: string; found: Repo; path: string }): void {
     const content = found.files.get(decodeURIComponent(path));
-    if (!content) return fail(response, 404, 'EntryNotFound', 'Entry not found');
+    if (!content) {
+      fail(response, 404, 'EntryNotFound', 'Entry not found');
+      return;
+    }
     response.setHeader('X-Repo-Commit', found.commit);
     const target = `/content/${owner}/${found.commit}/${path}`;
     if (isLarge(path)) {
@@ -125,8 +132,8 @@ export class HubServer {
   #deliver(request: IncomingMessage, response: ServerResponse): void {
     const [, repo = '', commit = '', path = ''] = /^\/content\/([^/]+\/[^/]+)\/([^/]+)\/(.+)$/.exec(this.#note(request).pathname) ?? [];
     const content = this.#repos.get(`${repo}@${commit}`)?.files.get(path);
-    if (!content) return fail(response, 404, 'NotFound', 'no such content');
-    this.#exchange(path, request, response, content, 'application/octet-stream');
+    if (!content) fail(response, 404, 'NotFound', 'no such content');
+    else this.#exchange(path, request, response, content, 'application/octet-stream');
   }
 
   #note({ method = '', url = '', headers }: IncomingMessage): URL {
@@ -182,6 +189,7 @@ export async function withEnvironment(settings: Readonly<Record<string, string>>
   }
 }
 
+/** A web page with status 200. */
 export const html: Fault = ({ response }) => {
   response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html><title>My app</title>');
 };

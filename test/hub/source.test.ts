@@ -135,12 +135,7 @@ test('while the hub cannot be reached, the last known state is used', () =>
     const loaded = await outputOf(REPO);
     await withEnvironment({ HF_ENDPOINT: 'http://127.0.0.1:1', HF_HUB_CACHE: cache }, async () => {
       assertSameBits(await outputOf(REPO), loaded);
-      await refuses(
-        () => AutoImageProcessor.from_pretrained(REPO, { signal: AbortSignal.timeout(20_000) }),
-        NetworkError,
-        '127.0.0.1:1',
-        '5 times',
-      );
+      await refuses(() => AutoImageProcessor.from_pretrained(REPO), NetworkError, '127.0.0.1:1', '2 times');
     });
   }));
 
