@@ -1,5 +1,6 @@
 import { HostError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
+import { openModel } from '../hub/source.ts';
 import { AutoImageProcessor, type BitImageProcessor, EMBEDDED_MODEL, type FromPretrainedOptions, type ModelSource } from '../index.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { findImages } from './images.ts';
@@ -9,8 +10,12 @@ import { lineOf, Pipe, type Terminal } from './terminal.ts';
 
 /** What every command takes. */
 export interface BatchOptions {
-  /** The folder of a model. Default the embedded one. */
+  /** The folder of a model, or its name on the hub. Default the embedded one. */
   readonly model?: string;
+  /** Of a model on the hub. Default main. */
+  readonly revision?: string;
+  /** Whether models of the hub are taken from the cache alone. */
+  readonly offline?: boolean;
   readonly posEmbed?: PosEmbed;
   readonly build?: KernelBuild | 'auto';
   /** Whether pictures are turned upright as their EXIF orientation says. */
@@ -42,7 +47,7 @@ export interface Job {
   dispose(): void;
 }
 
-const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying out only: for real work, --model FOLDER\n';
+const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying out only: for real work, --model MODEL\n';
 
 /**
  * Runs a command on images, one after the other. An input that cannot be used is reported on stderr, and the others go on.
@@ -50,18 +55,19 @@ const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying
  * @throws what keeps the command from working at all: a wrong model, a place that cannot be written; the reason of `terminal.signal`
  */
 export async function runBatch(inputs: readonly string[], options: BatchOptions, terminal: Terminal, command: Command): Promise<number> {
-  const { output, json = false, model, posEmbed, build } = options;
-  const { stdout, stderr, signal } = terminal;
+  const { output, json = false, model, revision, offline, posEmbed, build } = options;
+  const { stdout, stderr, signal, onDownload } = terminal;
   const toStdout = json || output === undefined;
   const { images, problems } = await findImages(inputs);
   for (const problem of problems) stderr.write(lineOf(problem));
   if (images.length === 0) return problems.length;
 
   if (model === undefined) stderr.write(DEMONSTRATION);
-  const source = model ?? EMBEDDED_MODEL;
+  const hub = { signal, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) };
   const loading = { signal, ...(posEmbed && { posEmbed }), ...(build && { build }) };
   const sinks: Sink[] = [];
   try {
+    const source = await openModel(model ?? EMBEDDED_MODEL, hub);
     if (output !== undefined) sinks.push(await fileSink(output, command.formats));
     if (toStdout) sinks.push(stdoutSink(new Pipe(stdout), { json }));
     const processor = await AutoImageProcessor.from_pretrained(source);

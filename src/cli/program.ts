@@ -7,6 +7,7 @@ import { classifyImages } from './classify.ts';
 import { embedImages } from './embed.ts';
 import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
+import { showDownloads } from './progress.ts';
 import { FORMATS, type Format, formatOf } from './results.ts';
 import { lineOf, type Terminal } from './terminal.ts';
 
@@ -20,13 +21,15 @@ const USAGE = 2;
  */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   let failed = 0;
-  const program = createProgram(terminal, (count) => {
+  const downloads = showDownloads(terminal.stderr);
+  const program = createProgram({ ...terminal, onDownload: downloads.report }, (count) => {
     failed = count;
   });
   try {
     await program.parseAsync(args, { from: 'user' });
     return failed > 0 ? FAILED : 0;
   } catch (error) {
+    downloads.stop();
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE; // it has written its message
     terminal.stderr.write(terminal.signal.aborted ? 'dinov2: interrupted\n' : lineOf(error));
     return FAILED;
@@ -110,7 +113,9 @@ function commonOptions(formats: readonly Format[]): Option[] {
   return [
     new Option('--json', 'print a JSON array'),
     new Option('--output <file>', `write the results to a file: ${endings(formats)}`).argParser(fileName(formats)),
-    new Option('--model <folder>', 'a folder with config.json, preprocessor_config.json and model.safetensors (default: a demonstration)'),
+    new Option('--model <model>', 'a folder, or a name on the Hugging Face hub like facebook/dinov2-small (default: a demonstration)'),
+    new Option('--revision <revision>', 'a branch, tag or commit of a model on the hub (default: main)'),
+    new Option('--offline', 'take models of the hub from its cache, without network'),
     new Option('--exif-orientation', 'turn images upright as their EXIF orientation says'),
     new Option('--pos-embed <rule>', 'how position embeddings are interpolated (default: offset, as the authors do)').choices(POS_EMBEDS),
     new Option('--build <build>', 'kernels with relaxed SIMD or without (default: auto)').choices(['auto', 'simd', 'relaxed']),

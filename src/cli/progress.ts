@@ -1,4 +1,5 @@
-import { MultiBar } from 'cli-progress';
+import { MultiBar, SingleBar } from 'cli-progress';
+import type { ProgressCallback } from '../hub/progress.ts';
 import type { Stream } from './terminal.ts';
 
 export interface Progress {
@@ -30,4 +31,52 @@ export function showProgress(total: number, stderr: Stream, { bar: isWanted }: {
     },
     stop: () => bars.stop(),
   };
+}
+
+export interface DownloadDisplay {
+  readonly report: ProgressCallback;
+  /** Takes away what is shown. Has to be called when a download ends before it is done. */
+  stop(): void;
+}
+
+/** Bytes from which on a file is worth telling of. */
+const LARGE = 1e6;
+
+/** Downloads on stderr: a bar, or where nobody looks a line. */
+export function showDownloads(stderr: Stream): DownloadDisplay {
+  let file: string | undefined;
+  let isShown = false;
+  let bar: SingleBar | undefined;
+  const show = (name: string, total: number): void => {
+    isShown = true;
+    const size = `${(total / 1e6).toFixed(1)} MB`;
+    if (!stderr.isTTY) {
+      stderr.write(`dinov2: downloading ${name}: ${file}, ${size}\n`);
+      return;
+    }
+    bar = new SingleBar({
+      stream: stderr,
+      format: `{bar} {percentage} % of ${size}, {eta_formatted} left: ${name}: ${file}`,
+      barsize: 30,
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      clearOnComplete: true,
+      gracefulExit: false,
+    });
+    bar.start(total, 0);
+  };
+  const stop = (): void => {
+    bar?.stop();
+    [file, isShown, bar] = [undefined, false, undefined];
+  };
+  const report: ProgressCallback = (info) => {
+    if (info.status === 'download') file = info.file;
+    else if (info.status === 'ready' || info.file !== file) return;
+    else if (info.status === 'done') stop();
+    else if (info.status === 'progress' && info.total >= LARGE) {
+      if (!isShown) show(info.name, info.total);
+      bar?.update(info.loaded);
+    }
+  };
+  return { report, stop };
 }

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { Dinov2Error, HostError } from '../errors.ts';
+import type { ProgressCallback } from '../hub/progress.ts';
 
 /** A stream, and whether a person looks at it. Its 'error' events have to be listened to: {@link Pipe} reports what fails in a write. */
 export type Stream = Writable & { readonly isTTY?: boolean };
@@ -12,6 +13,8 @@ export interface Terminal {
   readonly stderr: Stream;
   /** Stops the work; nothing partial is left behind. */
   readonly signal: AbortSignal;
+  /** Hears of downloads. */
+  readonly onDownload?: ProgressCallback;
 }
 
 /** A stream whose reader may leave before the end, as `head` does: from then on nothing is written. */

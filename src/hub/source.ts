@@ -63,7 +63,6 @@ interface State {
 }
 
 class HubSource extends Source {
-  readonly name: string;
   readonly #repo: string;
   readonly #revision: string;
   readonly #client: HubClient;
@@ -73,13 +72,14 @@ class HubSource extends Source {
   readonly #report: ProgressCallback;
   readonly #reported = new Set<string>();
   #state: Promise<State> | undefined;
+  /** Where the files are, when only the cache was asked. */
+  #where = '';
 
   private constructor(repo: string, settings: Awaited<ReturnType<typeof readSettings>>, options: HubOptions) {
     super();
     const { revision = 'main', progress_callback, signal } = options;
     this.#repo = repo;
     this.#revision = revision;
-    this.name = revision === 'main' ? repo : `${repo} at ${revision}`;
     this.#client = new HubClient(settings);
     this.#cache = host.downloads.cache(settings.place);
     this.#offline = settings.offline;
@@ -93,6 +93,10 @@ class HubSource extends Source {
       throw new ArgumentError(`revision: expected a branch, a tag or a commit, found ${describe(revision)}`);
     }
     return new HubSource(repo, await readSettings(options), options);
+  }
+
+  get name(): string {
+    return this.#repo + (this.#revision === 'main' ? '' : ` at ${this.#revision}`) + this.#where;
   }
 
   async has(file: string): Promise<boolean> {
@@ -165,6 +169,7 @@ class HubSource extends Source {
     if (this.#offline) {
       const commit = await this.#knownCommit();
       if (commit === undefined) throw this.#missing('it');
+      this.#where = ` in ${this.#cache.name}, without network`;
       return { commit };
     }
     const known = await this.#knownCommit();
@@ -173,6 +178,7 @@ class HubSource extends Source {
       return await this.#client.describe(this.#repo, this.#revision, { signal: this.#signal, ...attempts });
     } catch (problem) {
       if (known === undefined || !(problem instanceof NetworkError)) throw problem;
+      this.#where = ` in ${this.#cache.name}, as the hub does not answer`;
       return { commit: known, problem }; // the last one known is better than none
     }
   }
@@ -185,7 +191,7 @@ class HubSource extends Source {
 
   #missing(what: string): NotFoundError {
     return new NotFoundError(
-      `${this.name}: expected ${what} in ${this.#cache.name}, found none: the network is not used because of local_files_only or ` +
+      `${this.#repo}: expected ${what} in ${this.#cache.name}, found none: the network is not used because of local_files_only or ` +
         'HF_HUB_OFFLINE: load the model once without them',
     );
   }

@@ -47,7 +47,7 @@ for (const [what, args, parts] of [
   ['an unknown command', ['embd', 'a.png'], ["unknown command 'embd'", 'embed']],
   ['an unknown option', ['embed', 'a.png', '--pool', 'cls'], ["unknown option '--pool'"]],
   ['no image', ['embed'], ["missing required argument 'image'"]],
-  ['an option without its value', ['embed', 'a.png', '--model'], ["'--model <folder>' argument missing"]],
+  ['an option without its value', ['embed', 'a.png', '--model'], ["'--model <model>' argument missing"]],
   ['an unknown choice', ['embed', 'a.png', '--pooling', 'max'], ["'max'", 'cls, mean, both']],
   ['a number that is none', ['classify', 'a.png', '--top', 'five'], ["'five'", 'integer of at least 1']],
   ['a number that is too small', ['classify', 'a.png', '--top', '0'], ["'0'", 'integer of at least 1']],

@@ -121,7 +121,7 @@ export class HubServer {
     const target = `/content/${owner}/${found.commit}/${path}`;
     if (isLarge(path)) {
       response.setHeader('X-Linked-Size', content.length).setHeader('X-Linked-Etag', `"${hex('sha256', content)}"`);
-      response.writeHead(302, { location: addressOf(this.#content) + target, 'content-length': 0 }).end();
+      response.writeHead(302, { location: addressOf(this.#content, 'localhost') + target, 'content-length': 0 }).end();
       return;
     }
     this.asked.push({ ...(this.asked.at(-1) as Asked), path: target });
@@ -268,6 +268,6 @@ function hex(algorithm: string, ...parts: readonly Buffer[]): string {
   return hash.digest('hex');
 }
 
-function addressOf(server: Server): string {
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+function addressOf(server: Server, host = '127.0.0.1'): string {
+  return `http://${host}:${(server.address() as AddressInfo).port}`;
 }
