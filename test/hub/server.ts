@@ -46,8 +46,8 @@ export class HubServer {
   readonly #faults = new Map<string, Fault[]>();
 
   private constructor() {
-    this.#hub = createServer((request, response) => this.#answer(request, response));
-    this.#content = createServer((request, response) => this.#deliver(request, response));
+    this.#hub = createServer((request, response) => shared(request, response, () => this.#answer(request, response)));
+    this.#content = createServer((request, response) => shared(request, response, () => this.#deliver(request, response)));
   }
 
   static async start(): Promise<HubServer> {
@@ -248,6 +248,13 @@ function describe({ commit, files }: Repo): string {
     ...(isLarge(rfilename) && { lfs: { sha256: hex('sha256', content), size: content.length, pointerSize: 134 } }),
   }));
   return JSON.stringify({ sha: commit, siblings });
+}
+
+/** Lets pages of other origins read the answer, as the hub does. */
+function shared(request: IncomingMessage, response: ServerResponse, answer: () => void): void {
+  response.setHeader('access-control-allow-origin', '*').setHeader('access-control-expose-headers', 'ETag, Content-Range, X-Error-Message');
+  if (request.method === 'OPTIONS') response.writeHead(204, { 'access-control-allow-headers': 'authorization, range' }).end();
+  else answer();
 }
 
 function fail(response: ServerResponse, code: number, error: string, message: string): void {
