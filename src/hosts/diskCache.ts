@@ -66,25 +66,30 @@ export class DiskCache implements DownloadCache {
   async begin(file: RemoteFile, signal?: AbortSignal): Promise<Download | undefined> {
     const blob = this.#path(file.repo, 'blobs', file.hash);
     await this.#writing(() => makeFolder(dirname(blob)));
+    const isHere = async (): Promise<boolean> => (await this.#disk.stat(blob).catch(() => undefined))?.size === file.size;
     for (;;) {
       signal?.throwIfAborted();
-      if ((await this.#disk.stat(blob).catch(() => undefined))?.size === file.size) {
+      if (await isHere()) {
         await this.#writing(() => this.#link(blob, file));
         return undefined;
       }
       const path = await this.#writing(() => this.#claim(blob));
-      if (path) {
-        return DiskDownload.open(path, {
-          disk: this.#disk,
-          writing: (work) => this.#writing(work),
-          complete: async () => {
-            await this.#disk.rename(path, blob);
-            await this.#link(blob, file);
-          },
-        });
-      }
-      await delay(POLL, signal);
+      if (path && !(await isHere())) return this.#open(path, blob, file);
+      if (path)
+        await this.#disk.rm(path, { force: true }); // finished since the first look, which left no unfinished file to be seen
+      else await delay(POLL, signal);
     }
+  }
+
+  #open(path: string, blob: string, file: RemoteFile): Promise<Download> {
+    return DiskDownload.open(path, {
+      disk: this.#disk,
+      writing: (work) => this.#writing(work),
+      complete: async () => {
+        await this.#disk.rename(path, blob);
+        await this.#link(blob, file);
+      },
+    });
   }
 
   #path(repo: string, ...parts: string[]): string {

@@ -117,6 +117,17 @@ test('what is released is gone on with at once, what is in work is waited for, w
     assert.is(readFileSync(join(folder, FOLDER, 'blobs', FILE.hash), 'utf8'), 'abcdef');
   }));
 
+test('what is finished between two looks is not begun again', () =>
+  withFolder(async (folder) => {
+    const blobs = join(folder, FOLDER, 'blobs');
+    const readdir = async (path: string): Promise<string[]> => {
+      writeFileSync(join(blobs, FILE.hash), 'abcdef');
+      return node.readdir(path);
+    };
+    assert.is(await cacheIn(folder, { readdir: readdir as Disk['readdir'] }).begin(FILE), undefined);
+    assert.equal(readdirSync(blobs), [FILE.hash]);
+  }));
+
 test('an owner that was taken for dead notices, and writes no more', () =>
   withFolder(async (folder) => {
     const cache = cacheIn(folder);

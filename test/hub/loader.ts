@@ -4,4 +4,4 @@ import { pixels } from '../models/helpers.ts';
 
 const model = await AutoModel.from_pretrained(process.argv[2] as string);
 const { last_hidden_state } = await model(pixels(1));
-console.log(last_hidden_state.data[0]);
+process.stdout.write(String(last_hidden_state.data[0]));
