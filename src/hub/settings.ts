@@ -21,8 +21,6 @@ export interface SettingOptions {
   local_files_only?: boolean;
 }
 
-const { setting } = host.downloads;
-
 /**
  * What options say, and what the environment says as for Python's huggingface_hub (its documentation: "Environment variables").
  * @throws {ArgumentError} naming what is wrong; {HostError} where the user has no folder for a cache
@@ -96,4 +94,8 @@ function withHome(path: string): string {
   const folder = home();
   if (folder === undefined) throw new HostError(`${host.name}: expected a home folder for ${path}, found none: give cache_dir or HF_HOME`);
   return folder + path.slice(1);
+}
+
+function setting(name: string): string | undefined {
+  return host.downloads.setting(name);
 }
