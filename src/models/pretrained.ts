@@ -66,12 +66,7 @@ export interface TraceShape {
 }
 
 const MODEL_OPTIONS: readonly (keyof ModelOptions)[] = ['posEmbed', 'seed', 'initialize', 'dtype', 'build', 'threads', 'memoryLimit'];
-const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = [
-  'config',
-  'calibration',
-  ...HUB_OPTIONS,
-  ...MODEL_OPTIONS,
-];
+const LOADING_OPTIONS: readonly (keyof FromPretrainedOptions)[] = ['config', 'calibration', ...HUB_OPTIONS, ...MODEL_OPTIONS];
 
 const DTYPE_NAMES = {
   float32: 'float32',

@@ -3,10 +3,10 @@ import * as node from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { host } from '#host';
 import { HostError } from '../../src/errors.ts';
 import { type Disk, DiskCache } from '../../src/hosts/diskCache.ts';
 import type { Download, FileSystem, RemoteFile } from '../../src/hosts/host.ts';
+import { host } from '../../src/hosts/node.ts';
 import { refuses, withFolder } from '../helpers.ts';
 
 const COMMIT = '0123456789'.repeat(4);
