@@ -161,7 +161,10 @@ class HubSource extends Source {
 
   /** Asks once, so that all files are of one commit. */
   #resolve(): Promise<State> {
-    this.#state ??= this.#ask();
+    this.#state ??= this.#ask().catch((error: unknown) => {
+      this.#state = undefined;
+      throw error;
+    });
     return this.#state;
   }
 

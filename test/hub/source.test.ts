@@ -253,6 +253,8 @@ test('an opened model is a source too, of one commit', () =>
   withHub(async (hub) => {
     hub.push(REPO, OTHER);
     const source = await openModel(REPO);
+    hub.misbehave('api', status(404));
+    await refuses(() => source.has(WEIGHTS), NotFoundError, '404');
     assert.is(await source.has(WEIGHTS), true);
     hub.push(REPO, FILES);
     assertSameBits(await outputOf(source), await outputOf(OTHER));
