@@ -8,9 +8,7 @@ declare module 'onnxruntime-web' {
   }
 
   export interface InferenceSession {
-    readonly inputMetadata: readonly { readonly shape: readonly number[] }[];
-    run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
-    release(): Promise<void>;
+    run(feeds: { readonly pixel_values: Tensor }): Promise<{ readonly last_hidden_state: Tensor }>;
   }
 
   export const InferenceSession: {

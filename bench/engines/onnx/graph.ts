@@ -17,7 +17,8 @@ const OPSET = 20;
 const IR_VERSION = 9;
 
 /** TensorProto.DataType */
-const FLOAT = 1;
+export const FLOAT = 1;
+const INT8 = 3;
 const INT64 = 7;
 
 /** AttributeProto.AttributeType */
@@ -33,15 +34,20 @@ export class OnnxGraph {
 
   /** Appends an operator with one output, and gives that output. */
   node(type: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>> = {}, output = this.#newValue()): Value {
-    const fields = [...inputs.map((input) => text(1, input)), text(2, output), text(4, type)];
-    for (const [name, attribute] of Object.entries(attributes)) fields.push(message(5, text(1, name), ...attributeFields(attribute)));
-    this.#nodes.push(fields.flat());
+    this.#append(type, inputs, attributes, [output]);
     return output;
   }
 
-  /** A float32 constant; `data` must not change before {@link model}. */
-  constant(dims: readonly number[], data: Float32Array): Value {
-    return this.#tensor(dims, FLOAT, data);
+  /** DynamicQuantizeLinear: x as unsigned 8-bit integers, one scale and zero point for all of it: x = scale * (integers - zero). */
+  quantize(x: Value): { readonly integers: Value; readonly scale: Value; readonly zero: Value } {
+    const [integers, scale, zero] = [this.#newValue(), this.#newValue(), this.#newValue()];
+    this.#append('DynamicQuantizeLinear', [x], {}, [integers, scale, zero]);
+    return { integers, scale, zero };
+  }
+
+  /** A float32 or int8 constant; `data` must not change before {@link model}. */
+  constant(dims: readonly number[], data: Float32Array | Int8Array): Value {
+    return this.#tensor(dims, data instanceof Int8Array ? INT8 : FLOAT, data);
   }
 
   /** The int64 vector that Reshape takes as its second input. */
@@ -62,7 +68,13 @@ export class OnnxGraph {
     return join([...integer(1, IR_VERSION), ...graph, ...message(8, integer(2, OPSET))]);
   }
 
-  #tensor(dims: readonly number[], type: number, data: Float32Array | BigInt64Array): Value {
+  #append(type: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>>, outputs: readonly Value[]): void {
+    const fields = [...inputs.map((input) => text(1, input)), ...outputs.map((output) => text(2, output)), text(4, type)];
+    for (const [name, attribute] of Object.entries(attributes)) fields.push(message(5, text(1, name), ...attributeFields(attribute)));
+    this.#nodes.push(fields.flat());
+  }
+
+  #tensor(dims: readonly number[], type: number, data: Float32Array | Int8Array | BigInt64Array): Value {
     const name = this.#newValue();
     const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     this.#constants.push([...dims.map((d) => integer(1, d)), integer(2, type), text(8, name), bytes(9, raw)].flat());
