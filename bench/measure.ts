@@ -1,57 +1,72 @@
 /** One thing to be timed. */
 export interface Candidate {
-  readonly name: string;
-  run(): unknown;
+  /** Runs once; gives the milliseconds that took. */
+  time(): number | Promise<number>;
+}
+
+/** How often candidates are run. */
+export interface Rounds {
+  /** No round is begun after so many seconds, unless fewer than `least` were run. */
+  readonly seconds: number;
+  readonly least: number;
+  readonly most: number;
+  /** Rounds before that, which are not counted. Default 2. */
+  readonly warmUp?: number;
+}
+
+/** A median, and the quartiles, between which half of the values lie. */
+export interface Spread {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
 }
 
 export interface Timing {
-  readonly name: string;
   /** Milliseconds. */
-  readonly median: number;
-  /** Milliseconds: the quartiles, between which half of the runs lie. */
-  readonly quartiles: readonly [number, number];
-  /** Of the median of the first candidate: the median over the rounds of the ratio within a round. */
-  readonly ratio: number;
+  readonly time: Spread;
+  /** To the first candidate, taken within each round. */
+  readonly ratio: Spread;
 }
 
-/**
- * Times the candidates in turn, A B C A B C ..., so that a machine whose speed drifts slows all of them alike. Two rounds of warm-up are
- * not counted. Ratios are taken within a round.
- */
-export async function interleave(candidates: readonly Candidate[], rounds: number): Promise<Timing[]> {
-  const times = candidates.map(() => [] as number[]);
-  for (let round = -2; round < rounds; round++) {
-    for (const [i, candidate] of candidates.entries()) {
+/** Times what `run` does, on this side. */
+export function timed(run: () => unknown): Candidate {
+  return {
+    async time() {
       const start = performance.now();
-      await candidate.run();
-      if (round >= 0) times[i]?.push(performance.now() - start);
-    }
-  }
-  return candidates.map(({ name }, i) => {
-    const own = times[i] as number[];
-    return {
-      name,
-      median: quantile(own, 0.5),
-      quartiles: [quantile(own, 0.25), quantile(own, 0.75)],
-      ratio: quantile(
-        own.map((time, round) => time / (times[0]?.[round] as number)),
-        0.5,
-      ),
-    };
-  });
+      await run();
+      return performance.now() - start;
+    },
+  };
 }
 
-/** The value below which a share `q` of the values lies. */
+/** Times the candidates in turn, A B C A B C ..., so that a machine whose speed drifts slows all of them alike. */
+export async function interleave(
+  candidates: readonly Candidate[],
+  { seconds, least, most, warmUp = 2 }: Rounds,
+): Promise<{ readonly timings: Timing[]; readonly rounds: number }> {
+  const rounds: number[][] = [];
+  let end = Number.POSITIVE_INFINITY;
+  for (let round = -warmUp; round < least || (round < most && performance.now() < end); round++) {
+    if (round === 0) end = performance.now() + seconds * 1000;
+    const times = [];
+    for (const candidate of candidates) times.push(await candidate.time());
+    if (round >= 0) rounds.push(times);
+  }
+  const timings = candidates.map((_, i) => ({
+    time: spread(rounds.map((times) => times[i])),
+    ratio: spread(rounds.map((times) => times[i] / times[0])),
+  }));
+  return { timings, rounds: rounds.length };
+}
+
+export function spread(values: readonly number[]): Spread {
+  return { median: quantile(values, 0.5), low: quantile(values, 0.25), high: quantile(values, 0.75) };
+}
+
+/** The value below which a share `q` of the values lies, interpolated between neighbours. NaN of none. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = (sorted.length - 1) * q;
   const [low = Number.NaN, high = low] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
   return low + (high - low) * (place - Math.floor(place));
-}
-
-/** A Markdown table. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
-  const line = (cells: readonly string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
-  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }

@@ -18,6 +18,7 @@ process.on('message', async (question: Question) => {
 
 async function answer(question: Question): Promise<Answer> {
   if (question.what === 'memory') return { memory: memory() };
+  if (question.what === 'forward') return { output: await forward?.(question.pixels) };
   if (question.what === 'load') {
     const { engine, path, job } = question;
     pixels = pattern(3 * job.size * job.size);

@@ -11,7 +11,11 @@ type Library = typeof import('../../src/index.ts');
 const LIBRARY = new URL('../../dist/index.js', import.meta.url).href;
 
 /** Of the checkpoint that a job loads, and of the weights in memory. */
-const DTYPES = { f32: { saved: 'float32', loaded: 'float32' }, f16: { saved: 'float16', loaded: 'f16' }, int8: { saved: 'int8', loaded: 'int8' } };
+const DTYPES = {
+  f32: { saved: 'float32', loaded: 'float32' },
+  f16: { saved: 'float16', loaded: 'f16' },
+  int8: { saved: 'int8', loaded: 'int8' },
+};
 
 /** This library. */
 export const dinov2: Engine = {

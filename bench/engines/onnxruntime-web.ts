@@ -28,7 +28,7 @@ export const onnxruntimeWeb: Engine = {
     const session = await InferenceSession.create(await readFile(path), { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
     return async (pixels) => {
       const { last_hidden_state } = await session.run({ pixel_values: new Tensor('float32', pixels, [1, 3, size, size]) });
-      return last_hidden_state.data;
+      return last_hidden_state.data as Float32Array;
     };
   },
 };

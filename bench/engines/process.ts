@@ -12,6 +12,7 @@ export interface Memory {
 
 export type Question =
   | { readonly what: 'load'; readonly engine: string; readonly path: string; readonly job: Job }
+  | { readonly what: 'forward'; readonly pixels: Float32Array<ArrayBuffer> }
   | { readonly what: 'run' }
   | { readonly what: 'memory' };
 
@@ -55,7 +56,12 @@ export class EngineProcess {
     }
   }
 
-  /** Milliseconds that one run takes. */
+  /** pixel_values to last_hidden_state. */
+  async forward(pixels: Float32Array<ArrayBuffer>): Promise<Float32Array> {
+    return (await ask(this.#child, { what: 'forward', pixels })).output as Float32Array;
+  }
+
+  /** Milliseconds that one run takes, on the pixels of the first. */
   async run(): Promise<number> {
     return (await ask(this.#child, { what: 'run' })).milliseconds ?? Number.NaN;
   }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Dinov2ConfigFields } from '../../src/models/config.ts';
 import { dinov2 } from './dinov2.ts';
 import type { Engine, Forward } from './engine.ts';
@@ -26,7 +26,7 @@ export const tfjs: Engine = {
     await encoder.load(join(folder, 'model.safetensors'), size);
     return async (pixels) => {
       const output = tf.tidy(() => encoder.forward(tf.tensor(pixels, [1, 3, size, size])));
-      const data = await output.data();
+      const data = (await output.data()) as Float32Array;
       output.dispose();
       return data;
     };
@@ -68,7 +68,10 @@ class Encoder {
       const isTable = name === 'embeddings.position_embeddings';
       const table = isTable && interpolatePositions(data, { hidden, height: size, width: size, patchSize: [patch_size, patch_size] });
       const weight = table ? tf.tensor(table, [table.length / hidden, hidden]) : tf.tensor(data, shape);
-      this.#weights.set(name, tf.tidy(() => ordered(tf, name, weight)));
+      this.#weights.set(
+        name,
+        tf.tidy(() => ordered(tf, name, weight)),
+      );
     }
   }
 
@@ -77,7 +80,8 @@ class Encoder {
     const tf = this.#tf;
     const projection = 'embeddings.patch_embeddings.projection';
     const { patch_size: patch, hidden_size: hidden, num_hidden_layers } = this.#config;
-    const maps = tf.conv2d(tf.transpose(pixels, [0, 2, 3, 1]), this.#weight(`${projection}.weight`), [patch, patch], 'valid');
+    const image = tf.transpose(pixels, [0, 2, 3, 1]) as Tensor4D; // (1, height, width, channels)
+    const maps = tf.conv2d(image, this.#weight(`${projection}.weight`) as Tensor4D, [patch, patch], 'valid');
     const patches = tf.add(tf.reshape(maps, [-1, hidden]), this.#weight(`${projection}.bias`)); // (patches, hidden)
     const cls = tf.reshape(this.#weight('embeddings.cls_token'), [1, hidden]);
     let x = tf.add(tf.concat([cls, patches], 0), this.#weight('embeddings.position_embeddings')); // (tokens, hidden)

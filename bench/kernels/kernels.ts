@@ -4,13 +4,16 @@ import type { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, PANEL, STRIP_ROWS } from '../../src/runtime/kernels.ts';
 import { resample } from '../../src/tensor/resample.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
-import { type Candidate, interleave } from '../measure.ts';
+import type { Engine as BenchEngine } from '../engines/engine.ts';
+import { hasPeers } from '../engines/install.ts';
+import { startTfjs, tfjs } from '../engines/tfjs.ts';
+import { interleave, type Rounds, type Spread, timed } from '../measure.ts';
 import { LIMIT_FLOP, limit } from './limit.ts';
 
 export interface KernelResult {
   readonly name: string;
   /** Milliseconds. */
-  readonly median: number;
+  readonly time: Spread;
   /** GFLOP/s, or for kernels that do little arithmetic G numbers/s. */
   readonly rate: number;
   readonly unit: 'GFLOP/s' | 'G numbers/s';
@@ -18,23 +21,56 @@ export interface KernelResult {
   readonly share: number | undefined;
 }
 
-interface Case extends Candidate {
+interface Case {
+  readonly name: string;
+  run(): unknown;
   /** Floating-point operations or numbers of one run. */
   readonly work: number;
   readonly unit: KernelResult['unit'];
 }
 
+/** Of products with weights: (m, k) times (k, n). */
+const SHAPES = [
+  ['S, query', 257, 384, 384],
+  ['S, fc1', 257, 384, 1536],
+  ['S, fc2', 257, 1536, 384],
+  ['S, patches', 256, 588, 384],
+  ['B, fc1', 257, 768, 3072],
+  ['S at 518, query', 1370, 384, 384],
+] as const;
+
 /**
  * The kernels on the shapes of ViT-S/14 and ViT-B/14 at 224 (257 tokens) and 518 (1370 tokens) and of depth heads, in turn with the limit
- * of the machine.
+ * of the machine and with the matrix product of tfjs if it is among the peers and installed.
  */
-export async function kernels(engine: Engine, rounds: number): Promise<KernelResult[]> {
-  const cases = casesOf(engine);
-  const timings = await interleave([await limit(engine.build), ...cases], rounds);
-  const best = LIMIT_FLOP / (timings[0]?.median ?? Number.NaN);
-  return timings.map(({ name, median }, i) => {
-    const { work, unit } = i === 0 ? { work: LIMIT_FLOP, unit: 'GFLOP/s' as const } : (cases[i - 1] as Case);
-    return { name, median, rate: work / median / 1e6, unit, share: unit === 'GFLOP/s' ? work / median / best : undefined };
+export async function kernels(
+  engine: Engine,
+  { rounds, peers }: { rounds: Rounds; peers: readonly BenchEngine[] },
+): Promise<KernelResult[]> {
+  const first: Case = { ...(await limit(engine.build)), work: LIMIT_FLOP, unit: 'GFLOP/s' };
+  const cases = [first, ...casesOf(engine), ...(hasPeers() && peers.includes(tfjs) ? await peerCases() : [])];
+  const { timings } = await interleave(
+    cases.map(({ run }) => timed(run)),
+    rounds,
+  );
+  const best = LIMIT_FLOP / timings[0].time.median;
+  return timings.map(({ time }, i) => {
+    const { name, work, unit } = cases[i];
+    return { name, time, rate: work / time.median / 1e6, unit, share: unit === 'GFLOP/s' ? work / time.median / best : undefined };
+  });
+}
+
+/** The products with weights of {@link casesOf}, in tfjs. */
+async function peerCases(): Promise<Case[]> {
+  const tf = await startTfjs();
+  const random = (rows: number, columns: number) =>
+    tf.tensor(
+      Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(i)),
+      [rows, columns],
+    );
+  return SHAPES.map(([what, m, k, n]) => {
+    const [a, b] = [random(m, k), random(k, n)];
+    return { name: `tfjs matMul ${m} x ${k} x ${n} (${what})`, run: () => tf.matMul(a, b).dispose(), work: 2 * m * n * k, unit: 'GFLOP/s' };
   });
 }
 
@@ -90,13 +126,8 @@ function casesOf(engine: Engine): Case[] {
   const numbers = (name: string, count: number, run: () => void): Case => ({ name, run, work: count, unit: 'G numbers/s' });
 
   return [
-    gemm('S, query', 257, 384, 384),
-    gemm('S, fc1', 257, 384, 1536),
+    ...SHAPES.map(([what, m, k, n]) => gemm(what, m, k, n)),
     gemm('S, fc1 with GELU', 257, 384, 1536, 'gelu'),
-    gemm('S, fc2', 257, 1536, 384),
-    gemm('S, patches', 256, 588, 384),
-    gemm('B, fc1', 257, 768, 3072),
-    gemm('S at 518, query', 1370, 384, 384),
     attention(257),
     attention(1370),
     convolution('DPT, fusion', 46, 256, 256),

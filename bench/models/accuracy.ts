@@ -1,7 +1,18 @@
 import { readdirSync } from 'node:fs';
-import { AutoBackbone, AutoImageProcessor, AutoModel, AutoModelForImageClassification, type Tensor } from '../../src/index.ts';
+import {
+  AutoBackbone,
+  AutoImageProcessor,
+  AutoModel,
+  AutoModelForImageClassification,
+  Dinov2Model,
+  NotFoundError,
+} from '../../src/index.ts';
 import { goldenPath } from '../../test/helpers.ts';
 import { flatten, goldenCalls, readTensors } from '../../test/models/helpers.ts';
+import { type Choice, casesOf, labelOf, type Skipped, withModel } from './cases.ts';
+import { agreement } from './speed.ts';
+
+const PHOTOS = new URL('../../examples/photos/', import.meta.url);
 
 export interface Accuracy {
   readonly what: string;
@@ -11,6 +22,13 @@ export interface Accuracy {
   readonly difference: number;
   /** Largest absolute value of the reference. */
   readonly largest: number;
+  /** Of the class tokens with PyTorch's: mean and worst over the photographs. */
+  readonly cosine?: { readonly mean: number; readonly worst: number };
+}
+
+export interface Differences {
+  readonly results: readonly Accuracy[];
+  readonly skipped: readonly Skipped[];
 }
 
 const KINDS = [
@@ -19,12 +37,11 @@ const KINDS = [
   { kind: 'backbone', what: 'goldens: backbone, feature maps', auto: AutoBackbone },
 ];
 
-/** Differences from PyTorch: over the goldens, and over the references of a full-size model where its folder is given. */
-export async function accuracy(real: string | undefined): Promise<Accuracy[]> {
-  const rows = [];
-  for (const { kind, what, auto } of KINDS) rows.push(await overGoldens(kind, what, auto as { from_pretrained: Load }));
-  if (real) rows.push(await overReal(real));
-  return rows;
+/** Differences of this library from PyTorch over the goldens. */
+export async function accuracy(): Promise<Differences> {
+  const results = [];
+  for (const { kind, what, auto } of KINDS) results.push(await overGoldens(kind, what, auto as { from_pretrained: Load }));
+  return { results, skipped: [] };
 }
 
 type Model = ((inputs: object, options?: object) => Promise<object>) & { dispose(): void };
@@ -46,19 +63,47 @@ async function overGoldens(kind: string, what: string, auto: { from_pretrained: 
   return { what, ...tally.result };
 }
 
-/** The references at 224 x 224; test/real.test.ts has the other sizes. */
-async function overReal(folder: string): Promise<Accuracy> {
-  const tally = new Tally();
+/**
+ * Differences of the engines from PyTorch on a full-size model, over photographs at 224 x 224.
+ * @param folder with config.json, model.safetensors, preprocessor_config.json, and PyTorch's outputs in io.safetensors
+ */
+export async function accuracyOfEngines(folder: string, { engines, dtypes }: Choice): Promise<Differences> {
+  const photos = await photosOf(folder);
+  using model = await Dinov2Model.from_pretrained(folder);
+  return await withModel({ model, size: 224, engines }, async (bench) => {
+    const results = [];
+    for (const item of casesOf({ engines, dtypes, threads: [1] })) {
+      const process = await bench.start(item);
+      if (!process) continue;
+      const tally = new Tally();
+      const cosines = [];
+      for (const { pixels, expected } of photos) {
+        const found = await process.forward(pixels);
+        tally.add(found, expected);
+        cosines.push(agreement(found, expected, model.config.hidden_size).cosine);
+      }
+      await process.stop();
+      const cosine = { mean: cosines.reduce((sum, value) => sum + value / cosines.length, 0), worst: Math.min(...cosines) };
+      results.push({ what: `${photos.length} photographs: ${labelOf(item)}`, ...tally.result, cosine });
+    }
+    return { results, skipped: bench.skipped };
+  });
+}
+
+/** The photographs of examples/photos of which the folder has the output of PyTorch. */
+async function photosOf(folder: string): Promise<{ readonly pixels: Float32Array<ArrayBuffer>; readonly expected: Float32Array }[]> {
   const references = await readTensors(`${folder}/io.safetensors`);
   const processor = await AutoImageProcessor.from_pretrained(folder);
-  const model = await AutoModel.from_pretrained(folder);
-  for (const photo of ['astronaut', 'chelsea', 'coffee']) {
-    const inputs = await processor(new URL(`../../examples/photos/${photo}.png`, import.meta.url));
-    const expected = references.get(`${photo}.last_hidden_state`) as Tensor<'float32'>;
-    tally.add((await model(inputs)).last_hidden_state.data, expected.data);
+  const photos = [];
+  for (const file of readdirSync(PHOTOS).filter((name) => name.endsWith('.png'))) {
+    const expected = references.get(`${file.slice(0, -'.png'.length)}.last_hidden_state`);
+    if (!expected) continue;
+    const { pixel_values } = await processor(new URL(file, PHOTOS));
+    photos.push({ pixels: pixel_values.data as Float32Array<ArrayBuffer>, expected: expected.data as Float32Array });
   }
-  model.dispose();
-  return { what: 'full-size model of DINOV2_REAL, three photographs at 224', ...tally.result };
+  if (photos.length === 0)
+    throw new NotFoundError(`${folder}/io.safetensors: expected outputs for pictures of examples/photos, found none`);
+  return photos;
 }
 
 class Tally {

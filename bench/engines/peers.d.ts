@@ -1,17 +1,35 @@
-/** What the benchmark uses of the peer, so that types can be checked where it is not installed. */
+/** What the benchmark uses of the peers, so that types can be checked where they are not installed. */
+declare module 'onnxruntime-web' {
+  export const env: { readonly wasm: { numThreads?: number } };
+
+  export class Tensor {
+    constructor(type: 'float32', data: Float32Array, dims: readonly number[]);
+    readonly data: Float32Array;
+  }
+
+  export interface InferenceSession {
+    run(feeds: { readonly pixel_values: Tensor }): Promise<{ readonly last_hidden_state: Tensor }>;
+  }
+
+  export const InferenceSession: {
+    create(model: Uint8Array, options: { executionProviders: readonly 'wasm'[]; graphOptimizationLevel: 'all' }): Promise<InferenceSession>;
+  };
+}
+
 declare module '@tensorflow/tfjs-core' {
   export interface Tensor {
     readonly shape: readonly number[];
     data(): Promise<Float32Array>;
     dispose(): void;
   }
+  export type Tensor4D = Tensor;
   type Operand = Tensor | number;
 
   export function setBackend(name: 'wasm'): Promise<boolean>;
   export function tidy<T>(body: () => T): T;
   export function tensor(data: Float32Array, shape: readonly number[]): Tensor;
   export function matMul(a: Tensor, b: Tensor, transposeA?: boolean, transposeB?: boolean): Tensor;
-  export function conv2d(x: Tensor, filter: Tensor, strides: readonly [number, number], pad: 'valid'): Tensor;
+  export function conv2d(x: Tensor4D, filter: Tensor4D, strides: readonly [number, number], pad: 'valid'): Tensor;
   export function add(a: Operand, b: Operand): Tensor;
   export function sub(a: Operand, b: Operand): Tensor;
   export function mul(a: Operand, b: Operand): Tensor;

@@ -1,0 +1,141 @@
+import { parseArgs } from 'node:util';
+import type { Dtype, Engine } from './engines/engine.ts';
+import { ENGINES } from './engines/index.ts';
+import { MODELS, type ModelName } from './models/configs.ts';
+
+export const SECTIONS = ['accuracy', 'kernels', 'models', 'fresh'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+const DTYPES: readonly Dtype[] = ['f32', 'f16', 'int8'];
+const NAMES = Object.keys(MODELS) as ModelName[];
+
+/** A model, and the side of the pictures it is given, in pixels. */
+export interface Input {
+  readonly model: ModelName;
+  readonly size: number;
+}
+
+export interface Options {
+  readonly sections: readonly Section[];
+  readonly engines: readonly Engine[];
+  readonly inputs: readonly Input[];
+  readonly dtypes: readonly Dtype[];
+  readonly threads: readonly number[];
+  /** For which each model at each size is measured; the kernels half as long. */
+  readonly seconds: number;
+  readonly quick: boolean;
+  /** Folder of a full-size model with references. */
+  readonly real: string | undefined;
+  readonly json: string | undefined;
+  readonly svg: string | undefined;
+  readonly help: boolean;
+}
+
+const DEFAULT_INPUTS: readonly Input[] = [
+  { model: 'S', size: 224 },
+  { model: 'S', size: 518 },
+  { model: 'B', size: 224 },
+];
+
+export const USAGE = `usage: npm run bench -- [options] [SECTION ...]
+
+Measures dinov2-wasm beside other engines on this machine and prints Markdown. What stands in one table was measured in turn, on the same
+weights and pixels. Takes about ten minutes; bench/README.md says how to read it.
+
+Sections, all of them if none is named:
+  accuracy             differences from PyTorch
+  kernels              single kernels, as a share of what the machine can do
+  models               milliseconds a picture
+  fresh                from the start of a process to the first result, and memory
+
+Options:
+  --quick              under two minutes: ViT-S at 224 alone, fewer rounds
+  --all                every model at every size; takes an hour and 20 GB of memory
+  --models S,B,L       by default S at 224 and 518, and B at 224
+  --sizes 224,518      pixels
+  --dtypes f32,f16,int8
+  --threads 1,2
+  --engines NAMES      of ${ENGINES.map(({ name }) => name).join(', ')}
+  --seconds N          for each model at each size; default 60
+  --real FOLDER        a full-size model for accuracy, see README.md; default $DINOV2_REAL
+  --json FILE          writes the figures
+  --svg FILE           writes a chart
+  --help
+`;
+
+/** @throws {Error} saying which argument is wrong */
+export function readOptions(args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}): Options {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      all: { type: 'boolean', default: false },
+      models: { type: 'string' },
+      sizes: { type: 'string' },
+      dtypes: { type: 'string', default: DTYPES.join() },
+      threads: { type: 'string', default: '1,2' },
+      engines: { type: 'string' },
+      seconds: { type: 'string' },
+      real: { type: 'string' },
+      json: { type: 'string' },
+      svg: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const { quick, all, real, json, svg, help } = values;
+  if (quick && all) throw new Error('expected --quick or --all, found both');
+  const every = ENGINES.filter(({ optional }) => !optional).map(({ name }) => name);
+  const names = among(
+    '--engines',
+    split(values.engines ?? every.join()),
+    ENGINES.map(({ name }) => name),
+  );
+  return {
+    sections: positionals.length > 0 ? among('section', positionals, SECTIONS) : SECTIONS,
+    engines: ENGINES.filter(({ name }) => names.includes(name)),
+    inputs: readInputs(values),
+    dtypes: among('--dtypes', split(values.dtypes), DTYPES),
+    threads: split(values.threads).map((count) => whole('--threads', count, 1)),
+    seconds: whole('--seconds', values.seconds ?? (quick ? '12' : '60'), 1),
+    quick,
+    real: real ?? env.DINOV2_REAL,
+    json,
+    svg,
+    help,
+  };
+}
+
+function readInputs({
+  quick,
+  all,
+  models,
+  sizes,
+}: {
+  quick: boolean;
+  all: boolean;
+  models?: string | undefined;
+  sizes?: string | undefined;
+}): readonly Input[] {
+  if (!quick && !all && models === undefined && sizes === undefined) return DEFAULT_INPUTS;
+  const names = among('--models', split(models ?? (all ? NAMES.join() : 'S')), NAMES);
+  const pixels = split(sizes ?? (all ? '224,518' : '224')).map((size) => whole('--sizes', size, 14));
+  return names.flatMap((model) => pixels.map((size) => ({ model, size })));
+}
+
+function split(list: string): string[] {
+  return list.split(',').map((part) => part.trim());
+}
+
+function among<T extends string>(what: string, found: readonly string[], known: readonly T[]): T[] {
+  const unknown = found.find((name) => !known.includes(name as T));
+  if (unknown !== undefined) throw new Error(`${what}: expected one of ${known.join(', ')}, found ${JSON.stringify(unknown)}`);
+  return known.filter((name) => found.includes(name));
+}
+
+function whole(what: string, text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new Error(`${what}: expected whole numbers from ${least} on, found ${JSON.stringify(text)}`);
+  return value;
+}

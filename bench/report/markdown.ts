@@ -1,0 +1,108 @@
+import type { KernelResult } from '../kernels/kernels.ts';
+import type { Spread } from '../measure.ts';
+import type { Differences } from '../models/accuracy.ts';
+import { labelOf, type Skipped } from '../models/cases.ts';
+import type { Fresh } from '../models/fresh.ts';
+import type { Speed } from '../models/speed.ts';
+import type { Report } from './report.ts';
+
+const MIB = 2 ** 20;
+
+export function heading({ node, cpu, build }: Report): string {
+  return `# dinov2-wasm benchmark
+
+Node ${node} on ${cpu}, kernels "${build}". Medians; in parentheses the quartiles, between which half of the values lie. What stands in one
+table was measured in turn.`;
+}
+
+export function accuracySection({ results, skipped }: Differences): string {
+  return section(
+    'Differences from PyTorch',
+    table(
+      ['what', 'numbers', 'largest difference', 'largest value', 'cosine of class tokens, mean (worst)'],
+      results.map(({ what, count, difference, largest, cosine }) => [
+        what,
+        String(count),
+        difference.toExponential(1),
+        largest.toFixed(2),
+        cosine ? `${cosine.mean.toFixed(5)} (${cosine.worst.toFixed(5)})` : '',
+      ]),
+    ),
+    skippedList(skipped),
+  );
+}
+
+export function kernelsSection(results: readonly KernelResult[]): string {
+  return section(
+    'Kernels, one thread',
+    table(
+      ['kernel', 'ms', 'rate', 'of the limit'],
+      results.map(({ name, time, rate, unit, share }) => [
+        name,
+        withSpread(time, 3),
+        `${rate.toFixed(rate < 10 ? 2 : 1)} ${unit}`,
+        share === undefined ? '' : `${(share * 100).toFixed(0)} %`,
+      ]),
+    ),
+  );
+}
+
+export function speedSection({ model, size, rounds, results, skipped }: Speed): string {
+  const [first] = results;
+  return section(
+    `ViT-${model}/14 at ${size} x ${size}, ${rounds} rounds`,
+    table(
+      ['engine', 'weights', 'threads', 'ms', 'ratio', 'cosine', 'difference'],
+      results.map(({ engine, dtype, threads, time, ratio, cosine, difference }) => [
+        engine,
+        dtype,
+        String(threads),
+        withSpread(time, time.median < 100 ? 1 : 0),
+        withSpread(ratio, 3),
+        cosine.toFixed(5),
+        difference.toExponential(1),
+      ]),
+    ),
+    first && `Ratio, cosine of the class token and largest difference of the outputs are to ${labelOf(first)}.`,
+    skippedList(skipped),
+  );
+}
+
+export function freshSection({ model, runs, results, skipped }: Fresh): string {
+  return section(
+    `ViT-${model}/14 at 224 x 224 in a new process`,
+    table(
+      ['engine', 'weights', 'threads', 'first result, ms', 'peak memory, MiB', 'after 2 runs', `after ${runs}`],
+      results.map(({ engine, dtype, threads, first, peak, secondRun, lastRun }) => [
+        engine,
+        dtype,
+        String(threads),
+        withSpread(first, 0),
+        ...[peak, secondRun, lastRun].map(({ median }) => (median / MIB).toFixed(0)),
+      ]),
+    ),
+    skippedList(skipped),
+  );
+}
+
+/** A Markdown table. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
+  const line = (cells: readonly string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
+  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
+}
+
+function section(title: string, ...parts: readonly (string | undefined)[]): string {
+  return [`\n## ${title}`, ...parts.filter((part) => part)].join('\n\n');
+}
+
+/** Cases with one reason together. */
+function skippedList(skipped: readonly Skipped[]): string {
+  const reasons = new Map<string, string[]>();
+  for (const item of skipped) reasons.set(item.reason, [...(reasons.get(item.reason) ?? []), labelOf(item)]);
+  return [...reasons].map(([reason, labels]) => `- Not measured: ${labels.join('; ')}: ${reason}`).join('\n');
+}
+
+function withSpread({ median, low, high }: Spread, digits: number): string {
+  return `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+}
