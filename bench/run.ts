@@ -30,7 +30,7 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
   if (sections.includes('accuracy')) {
     say('accuracy');
     report.accuracy = await accuracy();
-    console.log(accuracySection(report.accuracy));
+    console.log(accuracySection('Differences from PyTorch, small models', report.accuracy));
   }
 
   if (sections.some((section) => section !== 'accuracy') || real) {
@@ -41,7 +41,7 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
   if (sections.includes('accuracy') && real) {
     say(`accuracy on ${real}`);
     report.accuracyOfEngines = await accuracyOfEngines(real, { engines, dtypes, threads: [1] });
-    console.log(accuracySection(report.accuracyOfEngines));
+    console.log(accuracySection('Differences from PyTorch, full-size model', report.accuracyOfEngines));
   }
 
   if (sections.includes('kernels')) {

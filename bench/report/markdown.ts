@@ -15,9 +15,9 @@ Node ${node} on ${cpu}, kernels "${build}". Medians; in parentheses the quartile
 table was measured in turn.`;
 }
 
-export function accuracySection({ results, skipped }: Differences): string {
+export function accuracySection(title: string, { results, skipped }: Differences): string {
   return section(
-    'Differences from PyTorch',
+    title,
     table(
       ['what', 'numbers', 'largest difference', 'largest value', 'cosine of class tokens, mean (worst)'],
       results.map(({ what, count, difference, largest, cosine }) => [
