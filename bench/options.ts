@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Dtype, Engine } from './engines/engine.ts';
 import { ENGINES } from './engines/index.ts';
@@ -5,6 +7,9 @@ import { MODELS, type ModelName } from './models/configs.ts';
 
 export const SECTIONS = ['accuracy', 'kernels', 'models', 'fresh'] as const;
 export type Section = (typeof SECTIONS)[number];
+
+/** Sections that the chart shows. */
+const DRAWN: readonly Section[] = ['models', 'fresh'];
 
 const DTYPES: readonly Dtype[] = ['f32', 'f16', 'int8'];
 const NAMES = Object.keys(MODELS) as ModelName[];
@@ -85,6 +90,9 @@ export function readOptions(args: readonly string[], env: Readonly<Record<string
   });
   const { quick, all, real, json, svg, help } = values;
   if (quick && all) throw new Error('expected --quick or --all, found both');
+  const sections = positionals.length > 0 ? among('section', positionals, SECTIONS) : SECTIONS;
+  if (svg && !sections.some((section) => DRAWN.includes(section)))
+    throw new Error(`--svg: expected a section ${DRAWN.join(' or ')}, found none`);
   const every = ENGINES.filter(({ optional }) => !optional).map(({ name }) => name);
   const names = among(
     '--engines',
@@ -92,7 +100,7 @@ export function readOptions(args: readonly string[], env: Readonly<Record<string
     ENGINES.map(({ name }) => name),
   );
   return {
-    sections: positionals.length > 0 ? among('section', positionals, SECTIONS) : SECTIONS,
+    sections,
     engines: ENGINES.filter(({ name }) => names.includes(name)),
     inputs: readInputs(values),
     dtypes: among('--dtypes', split(values.dtypes), DTYPES),
@@ -100,10 +108,21 @@ export function readOptions(args: readonly string[], env: Readonly<Record<string
     seconds: whole('--seconds', values.seconds ?? (quick ? '12' : '60'), 1),
     quick,
     real: real ?? env.DINOV2_REAL,
-    json,
-    svg,
+    json: writable('--json', json),
+    svg: writable('--svg', svg),
     help,
   };
+}
+
+/** Better refused now than after the measurements. */
+function writable(what: string, file: string | undefined): string | undefined {
+  const folder = file === undefined ? undefined : dirname(file);
+  try {
+    if (folder !== undefined) accessSync(folder, constants.W_OK);
+  } catch (cause) {
+    throw new Error(`${what}: expected a file in a folder that can be written to, found ${JSON.stringify(file)}`, { cause });
+  }
+  return file;
 }
 
 function readInputs({

@@ -1,6 +1,7 @@
 /** The benchmark: `npm run bench`. See bench/README.md. */
-import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { jsonFile, writeFiles } from '../src/files/output.ts';
+import type { AtomicWriter } from '../src/hosts/host.ts';
 import { Engine } from '../src/runtime/engine.ts';
 import { installPeers } from './engines/install.ts';
 import { buildChild } from './engines/process.ts';
@@ -67,8 +68,10 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
     console.log(freshSection(report.fresh));
   }
 
-  if (json) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
-  if (svg) await writeFile(svg, chart(report));
+  await writeFiles([
+    ...(json ? [jsonFile(json, report)] : []),
+    ...(svg ? [{ path: svg, write: (writer: AtomicWriter) => writer.write(new TextEncoder().encode(chart(report))) }] : []),
+  ]);
 }
 
 /** What is going on, for who waits. */
@@ -84,6 +87,8 @@ function optionsOrExit(): Options {
     process.exit(2);
   }
 }
+
+process.once('SIGINT', () => process.exit(130)); // so that what is to be tidied at exit is
 
 const options = optionsOrExit();
 if (options.help) console.log(USAGE);

@@ -16,6 +16,8 @@ process.on('message', async (question: Question) => {
   }
 });
 
+process.on('disconnect', () => process.exit()); // the benchmark has ended
+
 async function answer(question: Question): Promise<Answer> {
   if (question.what === 'memory') return { memory: memory() };
   if (question.what === 'forward') return { output: await forward?.(question.pixels) };

@@ -92,7 +92,7 @@ async function ask(child: ChildProcess, question: Question): Promise<Answer> {
       child.stderr?.removeAllListeners('data').resume();
       resolve(message as Answer);
     });
-    child.send(question);
+    child.send(question, (error) => error && reject(error));
   });
   if (answer.error !== undefined) throw new Error(answer.error);
   return answer;

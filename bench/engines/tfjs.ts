@@ -43,8 +43,8 @@ export async function startTfjs(): Promise<Tf> {
 }
 
 /**
- * The encoder in tfjs operations, as fast as they allow: weights transposed ahead and one product a head, for of the products of this
- * backend only those of two plain matrices reach XNNPACK.
+ * The encoder in tfjs operations, as fast as they allow: weights transposed ahead, and one product a head, for of the products of this
+ * backend only those of two plain matrices reach XNNPACK. Attention of all heads in one takes 4 times as long at 257 tokens, 11 at 1370.
  */
 class Encoder {
   readonly #tf: Tf;

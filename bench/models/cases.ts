@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Dinov2Model } from '../../src/index.ts';
@@ -52,7 +52,9 @@ export async function withModel<T>(
   { model, size, engines }: { model: Dinov2Model; size: number; engines: readonly Engine[] },
   body: (bench: Bench) => Promise<T>,
 ): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'dinov2-bench-'));
+  const folder = mkdtempSync(join(tmpdir(), 'dinov2-bench-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove); // an interrupt does not come to the end of this function
   const processes: EngineProcess[] = [];
   const skipped: Skipped[] = [];
   try {
@@ -73,6 +75,7 @@ export async function withModel<T>(
     });
   } finally {
     for (const started of processes) await started.stop();
-    await rm(folder, { recursive: true, force: true });
+    remove();
+    process.off('exit', remove);
   }
 }

@@ -58,6 +58,8 @@ test('wrong arguments are named', () => {
     [['--engines', 'torch'], '--engines', 'onnxruntime-web', '"torch"'],
     [['--seconds', 'long'], '--seconds', '"long"'],
     [['--quick', '--all'], '--quick', '--all'],
+    [['kernels', '--svg', 'chart.svg'], '--svg', 'models'],
+    [['--json', 'no/such/folder/figures.json'], '--json', 'folder', 'figures.json'],
   ] as [string[], ...string[]][]) {
     try {
       readOptions(args);
