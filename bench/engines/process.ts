@@ -28,7 +28,15 @@ const PROGRAM = fileURLToPath(new URL('../dist/child.js', import.meta.url));
 /** Compiles the program of the child processes: a loader of TypeScript in them would count as memory of the engine. */
 export async function buildChild(): Promise<void> {
   const entry = fileURLToPath(new URL('./child.ts', import.meta.url));
-  await build({ entryPoints: [entry], outfile: PROGRAM, bundle: true, platform: 'node', format: 'esm', packages: 'external' });
+  await build({
+    entryPoints: [entry],
+    outfile: PROGRAM,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    packages: 'external',
+  });
 }
 
 /** An engine in a process of its own, which runs when it is asked to: so engines can be timed in turn although each is alone with its memory and its threads. */
@@ -84,7 +92,8 @@ async function ask(child: ChildProcess, question: Question): Promise<Answer> {
     };
     let said = '';
     child.stderr?.on('data', (text) => {
-      said = `: ${String(text).trim().split('\n').at(-1)}`;
+      const lines = String(text).trim().split('\n');
+      said = `: ${lines.find((line) => line.includes('Error')) ?? lines.at(-1)}`;
     });
     child.once('exit', ended);
     child.once('message', (message) => {

@@ -32,6 +32,11 @@ async function agreementOf(engine: Engine, dtype: Dtype): Promise<ReturnType<typ
 
 test('this library as it is published', async () => {
   assert.is((await agreementOf(dinov2, 'f32')).difference, 0);
+  for (const dtype of ['f16', 'int8'] as const) {
+    const { difference, cosine } = await agreementOf(dinov2, dtype);
+    assert.ok(difference > 1e-6, `${dtype}: ${difference}: not ${dtype}`);
+    assert.ok(difference < 0.1 && cosine > 0.999, `${dtype}: ${difference}, ${cosine}`);
+  }
 });
 
 // The peers are packages of bench/, which the tests do without: `npm ci --prefix bench`
