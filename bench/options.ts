@@ -105,7 +105,7 @@ export function readOptions(args: readonly string[], env: Readonly<Record<string
     inputs: readInputs(values),
     dtypes: among('--dtypes', split(values.dtypes), DTYPES),
     threads: split(values.threads).map((count) => whole('--threads', count, 1)),
-    seconds: whole('--seconds', values.seconds ?? (quick ? '12' : '60'), 1),
+    seconds: whole('--seconds', values.seconds ?? (quick ? '10' : '60'), 1),
     quick,
     real: real ?? env.DINOV2_REAL,
     json: writable('--json', json),

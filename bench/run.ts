@@ -63,7 +63,7 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
 
   if (sections.includes('fresh')) {
     say('new processes');
-    const often = quick ? { processes: 1, runs: 5 } : { processes: 5, runs: 20 };
+    const often = quick ? { processes: 1, runs: 3 } : { processes: 5, runs: 20 };
     report.fresh = await fresh({ model: inputs[0].model, engines, dtypes, threads: [1], ...often });
     console.log(freshSection(report.fresh));
   }
