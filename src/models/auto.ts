@@ -1,9 +1,10 @@
 import { ConfigError } from '../errors.ts';
-import { describe, isJsonObject } from '../files/json.ts';
-import { type ModelSource, openSource, readJson } from '../files/source.ts';
-import { AutoConfig } from './config.ts';
+import { describe } from '../files/json.ts';
+import type { ModelSource } from '../files/source.ts';
+import { AutoConfig, readConfig } from './config.ts';
 import { DepthAnythingForDepthEstimation, DPTForDepthEstimation } from './depth.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
+import { Dinov2ForDepthEstimation, Dinov2ForSemanticSegmentation } from './dinov2Heads.ts';
 import type { FromPretrainedOptions } from './pretrained.ts';
 import { Dinov2WithRegistersBackbone, Dinov2WithRegistersForImageClassification, Dinov2WithRegistersModel } from './withRegisters.ts';
 
@@ -43,7 +44,7 @@ export const AutoBackbone = {
   },
 };
 
-/** A model of depth on a DINOv2 backbone, of whichever kind config.json says. */
+/** A model of depth on a DINOv2 backbone, of whichever kind config.json says; with the option `head` a {@link Dinov2ForDepthEstimation}. */
 export const AutoModelForDepthEstimation = {
   /**
    * @throws {ConfigError} when `model_type` is none that is supported
@@ -52,12 +53,24 @@ export const AutoModelForDepthEstimation = {
   async from_pretrained(
     source: ModelSource,
     options: FromPretrainedOptions = {},
-  ): Promise<DPTForDepthEstimation | DepthAnythingForDepthEstimation> {
-    const opened = await openSource(source);
-    const config = await readJson(opened, 'config.json');
-    const type = isJsonObject(config) ? config.model_type : undefined;
+  ): Promise<DPTForDepthEstimation | DepthAnythingForDepthEstimation | Dinov2ForDepthEstimation> {
+    if (options.head !== undefined) return Dinov2ForDepthEstimation.from_pretrained(source, options);
+    const { name, fields } = await readConfig(source, options.config);
+    const type = fields.model_type;
     if (type === 'dpt') return DPTForDepthEstimation.from_pretrained(source, options);
     if (type === 'depth_anything') return DepthAnythingForDepthEstimation.from_pretrained(source, options);
-    throw new ConfigError(`${opened.name}: config.json: config "model_type": expected "dpt" or "depth_anything", found ${describe(type)}`);
+    if (type === 'dinov2_depth') return Dinov2ForDepthEstimation.from_pretrained(source, options);
+    const advice = Object.hasOwn(MODELS, type as string) ? ', an encoder: give the file of its head in the option head' : '';
+    throw new ConfigError(
+      `${name}: config "model_type": expected "dpt", "depth_anything" or "dinov2_depth", found ${describe(type)}${advice}`,
+    );
+  },
+};
+
+/** A model that gives each pixel a label. */
+export const AutoModelForSemanticSegmentation = {
+  /** @throws as {@link Dinov2ForSemanticSegmentation.from_pretrained} */
+  from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2ForSemanticSegmentation> {
+    return Dinov2ForSemanticSegmentation.from_pretrained(source, options);
   },
 };

@@ -1,7 +1,7 @@
 import { Callable } from '../callable.ts';
-import { canonical } from '../checkpoint/names.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { isQuantized } from '../checkpoint/quantized.ts';
-import { openCheckpoint, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
+import { openCanonical, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
 import { ArgumentError, DTypeError, MemoryError } from '../errors.ts';
 import { describe } from '../files/json.ts';
 import type { ModelSource } from '../files/source.ts';
@@ -16,6 +16,7 @@ import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from 
 import { Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
+import type { DepthRange } from './heads.ts';
 import { type CallOptions, checkPixelDims, checkSignal, type Request, resolveRequest } from './inputs.ts';
 import { type Calibration, isOfHead, type LoadOptions, loadCheckpoint, randomize, savedTensors } from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
@@ -38,6 +39,13 @@ export interface ModelOptions extends EngineOptions {
 export interface FromPretrainedOptions extends ModelOptions, LoadOptions {
   /** Fields that replace those of config.json. */
   config?: Dinov2ConfigFields;
+  /**
+   * A head in a file of its own, as facebookresearch/dinov2 publishes them, to go on the encoder that the source is: the path of
+   * `dinov2_vits14_nyu_dpt_head.pth` and the like. For the classes of models with such heads.
+   */
+  head?: ModelSource;
+  /** For {@link Dinov2ForDepthEstimation}: metres that the head was trained for, where its name tells neither `nyu` nor `kitti`. */
+  depthRange?: DepthRange;
 }
 
 export interface SavePretrainedOptions extends Pick<SaveOptions, 'max_shard_size'> {
@@ -87,6 +95,20 @@ const DTYPE_NAMES = {
 const SAVED_DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
 type SavedDType = (typeof SAVED_DTYPES)[number];
 
+/** What a class tells of how it is loaded. */
+export interface Loading {
+  readonly Config: typeof Dinov2Config;
+  readonly loadingOptions: readonly (keyof FromPretrainedOptions)[];
+  open(source: ModelSource, options: FromPretrainedOptions): Promise<Opened>;
+}
+
+/** What a model is loaded from. */
+export interface Opened {
+  readonly config: Dinov2Config;
+  /** To be closed. */
+  readonly checkpoint: Checkpoint;
+}
+
 /**
  * What DINOv2 models share: configuration, weights, calls one after the other. An instance is called like a function. It has an engine,
  * that is a memory, of its own, which {@link dispose} gives back.
@@ -99,6 +121,9 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   static readonly Config: typeof Dinov2Config = Dinov2Config;
   /** What the names of the encoder's parameters begin with: nothing, or the name of the part that it is of the model. */
   static readonly encoderName: string | undefined = undefined;
+
+  /** Options of {@link from_pretrained} beside those of every model. */
+  static readonly loadingOptions: readonly (keyof FromPretrainedOptions)[] = [];
 
   readonly config: Dinov2Config;
   protected readonly engine: Engine;
@@ -251,24 +276,27 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     }).save_pretrained(folder);
   }
 
+  /** The configuration and the tensors that {@link from_pretrained} makes a model of. */
+  static async open(this: Loading, source: ModelSource, { config }: FromPretrainedOptions): Promise<Opened> {
+    return { config: await this.Config.from_pretrained(source, config), checkpoint: await openCanonical(source) };
+  }
+
   /**
    * A model with the weights of a checkpoint: config.json and model.safetensors, or its shards.
    * @param source a folder, or the files by name
    * @throws {NotFoundError} when a file is missing; {ConfigError} or {CheckpointError} when one is wrong; {MemoryError}; the signal's reason
    */
   static async from_pretrained<T extends Dinov2PreTrainedModel<EncoderOutput, CallOptions>>(
-    this: (new (config: Dinov2Config, options: ModelOptions) => T) & { readonly Config: typeof Dinov2Config },
+    this: (new (config: Dinov2Config, options: ModelOptions) => T) & Loading,
     source: ModelSource,
     options: FromPretrainedOptions = {},
   ): Promise<T> {
-    checkOptions('from_pretrained', options, LOADING_OPTIONS);
-    const { config: overrides, progress_callback, signal, calibration, ...rest } = options;
+    checkOptions('from_pretrained', options, [...LOADING_OPTIONS, ...this.loadingOptions]);
+    const { config: _, head: _h, depthRange: _d, progress_callback, signal, calibration, ...rest } = options;
     checkSignal(signal);
-    const config = await this.Config.from_pretrained(source, overrides);
-    const file = await openCheckpoint(source);
+    const { config, checkpoint } = await this.open(source, options);
     let model: T | undefined;
     try {
-      const checkpoint = canonical(file);
       model = new this(config, { ...(isQuantized(checkpoint) && { dtype: 'int8' }), ...rest, initialize: false });
       const made = model;
       const { encoder } = made;
@@ -278,11 +306,11 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
         ...(signal && { signal }),
         ...(calibration && { calibration }),
       });
-      if (!encoder.streamed) await file.close();
+      if (!encoder.streamed) await checkpoint.close();
       return model;
     } catch (error) {
       model?.dispose();
-      await file.close();
+      await checkpoint.close();
       throw error;
     }
   }
