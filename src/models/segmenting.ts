@@ -114,8 +114,8 @@ function planOf({ dims }: Float32, protocol: Protocol, options: SegmentOptions):
   const size = options.size === undefined ? window : options.size;
   const stride = options.stride ?? (window === protocol.window || window === null ? protocol.stride : Math.ceil(window / 2));
   const target = options.target_size ?? [height, width];
-  expect('size', 'a number of pixels or null', size, (value) => value === null || isCount(value));
   expect('window', 'a number of pixels or null', window, (value) => value === null || isCount(value));
+  expect('size', 'a number of pixels or null', size, (value) => value === null || isCount(value));
   expect(
     'stride',
     'a number of pixels, at most those of the window',
