@@ -16,6 +16,7 @@ import {
   Dinov2ForPreTraining,
   Dinov2ForSemanticSegmentation,
   Dinov2Model,
+  Dinov2WithRegistersForImageClassification,
   type FromPretrainedOptions,
   type Segmentation,
   Tensor,
@@ -30,6 +31,7 @@ import { sizeOf } from '../../src/tensor/tensor.ts';
 import { dict, tensor, torchZip } from '../checkpoint/torchFiles.ts';
 import { goldenPath, refuses, withFolder } from '../helpers.ts';
 import { assertSameBits, assertWithin } from '../reference/compare.ts';
+import * as reference from '../reference/ops.ts';
 import { randomTensor } from '../tensor/helpers.ts';
 import { readTensors } from './helpers.ts';
 
@@ -235,6 +237,46 @@ for (const [name, Model, head, output] of [
       if (head.startsWith('fb-depth')) assert.instance(await AutoModelForDepthEstimation.from_pretrained(folder), Model);
     }));
 }
+
+test('a head goes on an encoder of transformers and on the encoder of a classifier too', () =>
+  withFolder(async (folder) => {
+    const head = headOf('fb-depth-linear4');
+    const depth = async (source: string, more: object = {}): Promise<Float32Array> =>
+      (await (await Dinov2ForDepthEstimation.from_pretrained(source, { head, depthRange: [0, 80], ...more }))(pixelsOf(1, 45, 56)))
+        .predicted_depth.data;
+    const expected = await depth(ENCODER, { config });
+    const encoder = await Dinov2Model.from_pretrained(ENCODER, { config });
+    await encoder.save_pretrained(folder);
+    assertSameBits(await depth(folder), expected);
+    const classifier = await Dinov2ForImageClassification.from_pretrained(folder, { head: headOf('fb-linear') });
+    await classifier.save_pretrained(`${folder}/classifier`);
+    assertSameBits(await depth(`${folder}/classifier`), expected);
+    const id2label = Object.values(
+      (await Dinov2ForDepthEstimation.from_pretrained(`${folder}/classifier`, { head, depthRange: [0, 80] })).config.id2label,
+    );
+    assert.is(id2label.length, 2);
+  }));
+
+test('registers have no part in what the heads see', async () => {
+  const source = goldenPath('fb-backbone-reg-swiglu/model.pth');
+  const io = (await readTensors(goldenPath('fb-backbone-reg-swiglu/io.safetensors'))) as Map<string, Float32>;
+  const pixel_values = io.get('interpolated.pixel_values') as Float32;
+  const classifier = await Dinov2WithRegistersForImageClassification.from_pretrained(source, { head: headOf('fb-linear'), config });
+  const patches = (io.get('interpolated.x_norm_patchtokens') as Float32).at(0);
+  const features = [
+    ...(io.get('interpolated.x_norm_clstoken') as Float32).data,
+    ...reference.mean(patches.data, patches.dims[0] as number, 48),
+  ];
+  const weights = new Map(classifier.weights());
+  const sizes = { rows: 1, inputs: 96, outputs: 10 };
+  const data = (name: string): Float32Array => weights.get(`classifier.${name}`)?.data as Float32Array;
+  const expected = reference.linear(features, data('weight'), data('bias'), sizes);
+  assertWithin((await classifier({ pixel_values })).logits.data, expected, 1e-4);
+
+  const model = await Dinov2ForSemanticSegmentation.from_pretrained(source, { head: headOf('fb-segment-ms'), config });
+  assert.equal([model.config.num_register_tokens, model.config.posEmbed], [4, 'antialias']);
+  assert.equal((await model({ pixel_values })).logits.dims, [1, 21, 6, 9]);
+});
 
 test('the range of a depth head is that in its name, or that given, or that of upstream', async () => {
   const load = async (file: string, golden: string, depthRange?: DepthRange): Promise<readonly number[]> => {
