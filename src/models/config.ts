@@ -6,7 +6,7 @@ import { fileSystem, type ModelSource, openSource, readJson } from '../files/sou
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { isDepthAnything, recogniseDepthAnything, recogniseDinov2 } from './recognition.ts';
 
-const CONFIG = 'config.json';
+export const CONFIG_FILE = 'config.json';
 
 const HIDDEN_ACTS = ['gelu', 'relu', 'selu', 'gelu_new', 'gelu_pytorch_tanh', 'quick_gelu', 'silu'] as const;
 const PROBLEM_TYPES = ['regression', 'single_label_classification', 'multi_label_classification'] as const;
@@ -246,7 +246,7 @@ export class Dinov2Config {
 
   /** Writes config.json into a folder. */
   async save_pretrained(folder: string): Promise<void> {
-    await writeFiles([jsonFile(fileSystem().join(folder, CONFIG), this.to_dict())]);
+    await writeFiles([jsonFile(fileSystem().join(folder, CONFIG_FILE), this.to_dict())]);
   }
 
   /**
@@ -343,12 +343,12 @@ interface ConfigFile {
 /** config.json or, for a checkpoint that comes without one or with that of timm, what its tensors tell. */
 export async function readConfig(from: ModelSource, overrides: Dinov2ConfigFields = {}): Promise<ConfigFile> {
   const source = await openSource(from);
-  if (!(await source.has(CONFIG))) {
+  if (!(await source.has(CONFIG_FILE))) {
     const file = await findCheckpoint(source);
     if (file !== undefined && !HUB_FILES.includes(file)) return recognise(from, overrides);
   }
-  const name = `${source.name}: ${CONFIG}`;
-  const fields = await readJson(source, CONFIG);
+  const name = `${source.name}: ${CONFIG_FILE}`;
+  const fields = await readJson(source, CONFIG_FILE);
   if (!isJsonObject(fields)) throw new ConfigError(`${name}: expected an object, found ${describe(fields)}`);
   const isTimm = fields.model_type === undefined && typeof fields.architecture === 'string';
   return isTimm ? recognise(from, overrides) : { name, fields };

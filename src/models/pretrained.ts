@@ -1,6 +1,7 @@
 import { Callable } from '../callable.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { isQuantized } from '../checkpoint/quantized.ts';
+import type { NamedTensor } from '../checkpoint/safetensors.ts';
 import { openCanonical, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
 import { ArgumentError, DTypeError, MemoryError } from '../errors.ts';
 import { describe } from '../files/json.ts';
@@ -18,7 +19,7 @@ import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
 import type { DepthRange } from './heads.ts';
 import { type CallOptions, checkPixelDims, checkSignal, type Request, resolveRequest } from './inputs.ts';
-import { type Calibration, isOfHead, type LoadOptions, loadCheckpoint, randomize, savedTensors } from './loading.ts';
+import { type Calibration, copiedTensor, isOfHead, type LoadOptions, loadCheckpoint, match, progressOf, randomize, savedTensors } from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
 
 export interface ModelOptions extends EngineOptions {
@@ -93,6 +94,8 @@ const DTYPE_NAMES = {
 } as const satisfies Record<string, WeightDType>;
 
 const SAVED_DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
+/** Of weights that go from file to file. */
+const COPIED_DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 type SavedDType = (typeof SAVED_DTYPES)[number];
 
 /** What a class tells of how it is loaded. */
@@ -264,11 +267,38 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     if (dtype === 'int8' && this.dtype !== 'int8') {
       throw new DTypeError(`save_pretrained: dtype "int8" needs a model that was loaded or made with dtype "int8", found "${this.dtype}"`);
     }
-    await saveCheckpoint(
-      folder,
-      this.parameters.all.flatMap((parameter) => savedTensors(parameter, this.#checkpointName(parameter.name), dtype)),
-      options,
-    );
+    const tensors = this.parameters.all.flatMap((parameter) => savedTensors(parameter, this.#checkpointName(parameter.name), dtype));
+    await this.#save(folder, dtype, tensors, options);
+  }
+
+  /**
+   * The same with the weights of a checkpoint, of which no more than one is in memory at a time: this model takes no memory for its own.
+   * @param checkpoint under the names of the parameters, as {@link open} gives it
+   * @throws {CheckpointError} when it does not fit, before anything is written; {DTypeError} for another dtype than of floats; the signal's reason
+   */
+  async saveFrom(
+    checkpoint: Checkpoint,
+    folder: string,
+    { dtype = 'float32', progress_callback, signal, ...options }: SavePretrainedOptions & LoadOptions = {},
+  ): Promise<void> {
+    checkDType(dtype, COPIED_DTYPES);
+    const kind = dtype as (typeof COPIED_DTYPES)[number];
+    const sources = match(this.parameters, checkpoint, (name) => this.parameterOf(name));
+    const tell = progressOf(checkpoint, sources, progress_callback);
+    const report = (file: string): void => {
+      signal?.throwIfAborted();
+      tell(file);
+    };
+    const tensors = this.parameters.all.map((parameter) => {
+      const from = sources.get(parameter) as string;
+      return copiedTensor(parameter, this.#checkpointName(parameter.name), kind, { checkpoint, from, report });
+    });
+    await this.#save(folder, dtype, tensors, options);
+    report(checkpoint.name);
+  }
+
+  async #save(folder: string, dtype: SavedDType, tensors: readonly NamedTensor[], options: SaveOptions): Promise<void> {
+    await saveCheckpoint(folder, tensors, options);
     await new (this.config.constructor as typeof Dinov2Config)({
       ...this.config.to_dict(),
       architectures: [this.constructor.name],
