@@ -1,7 +1,8 @@
 import type { Parameters } from '../nn/parameters.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { concatChannels } from '../tensor/conv.ts';
-import { PackedMatrix } from '../tensor/linear.ts';
+import { createMatrix } from '../tensor/matrix/createMatrix.ts';
+import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import { add, binMean } from '../tensor/ops.ts';
 import { copyTo, type Float32, place, placed } from '../tensor/place.ts';
 import { resample } from '../tensor/resample.ts';
@@ -40,7 +41,7 @@ export class LinearDepthHead {
     this.#range = range;
     this.#bins = bins;
     const own = p.at('conv_depth');
-    const make = (): Halves => new Halves(p.engine, { width, layers, bins });
+    const make = (): Halves => new Halves(p, { width, layers, bins });
     let made: Halves | undefined;
     const halves = (): Halves => {
       made ??= make();
@@ -91,10 +92,10 @@ class Halves {
   readonly #width: number;
   #bias: Float32 | undefined; // packing writes the bias too, and a checkpoint may give it first
 
-  constructor(engine: Engine, { width, layers, bins }: { width: number; layers: number; bins: number }) {
+  constructor({ engine, dtype }: Parameters, { width, layers, bins }: { width: number; layers: number; bins: number }) {
     this.#width = width;
-    this.patches = new PackedMatrix(engine, bins, layers * width);
-    this.tokens = new PackedMatrix(engine, bins, layers * width);
+    this.patches = createMatrix(engine, dtype, bins, layers * width);
+    this.tokens = createMatrix(engine, dtype, bins, layers * width);
   }
 
   loadWeight(data: Float32Array): void {

@@ -1,4 +1,5 @@
-import { PackedMatrix } from '../tensor/linear.ts';
+import { createMatrix } from '../tensor/matrix/createMatrix.ts';
+import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import { multiply } from '../tensor/ops.ts';
 import { addressOf, type Float32, place } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -24,8 +25,8 @@ export class WeightNormLinear {
       },
       read: () => new Tensor('float32', gains.slice(), [outputs, 1]),
     });
-    this.#matrix = p.declare('weight_v', [outputs, inputs], 'normal', {
-      allocate: () => new PackedMatrix(engine, outputs, inputs),
+    this.#matrix = p.declare<PackedMatrix>('weight_v', [outputs, inputs], 'normal', {
+      allocate: () => createMatrix(engine, p.dtype, outputs, inputs),
       load: (matrix, value) => {
         matrix.pack(value);
         const { data } = value;
