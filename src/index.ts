@@ -30,6 +30,7 @@ export { Dinov2DepthConfig, Dinov2PreTrainingConfig, Dinov2SegmentationConfig } 
 export type { DepthRange } from './models/heads.ts';
 export type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './models/outputs.ts';
 export type { FromPretrainedOptions, ModelInputs, ModelOptions, Traced } from './models/pretrained.ts';
+export { processorFor } from './models/processors.ts';
 export type { Segmentation, SegmentOptions } from './models/segmenting.ts';
 export {
   Dinov2WithRegistersBackbone,

@@ -3,9 +3,9 @@ import { HUB_FILES, openCanonical } from '../checkpoint/shards.ts';
 import { ArgumentError, CheckpointError } from '../errors.ts';
 import { describe, type JsonObject } from '../files/json.ts';
 import { fileSystem, type ModelSource, openSource } from '../files/source.ts';
-import { DPTImageProcessor } from '../image/dptProcessor.ts';
+import type { DPTImageProcessor } from '../image/dptProcessor.ts';
 import { PROCESSOR_FILE } from '../image/processing.ts';
-import { AutoImageProcessor, BitImageProcessor } from '../image/processor.ts';
+import { AutoImageProcessor, type BitImageProcessor } from '../image/processor.ts';
 import { AutoConfig, CONFIG_FILE, type Dinov2Config, type Dinov2ConfigFields, readConfig } from './config.ts';
 import { DepthAnythingForDepthEstimation, DPTForDepthEstimation } from './depth.ts';
 import { Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
@@ -14,6 +14,7 @@ import type { Dinov2DepthConfig } from './headConfig.ts';
 import { recogniseHead } from './heads.ts';
 import type { LoadOptions } from './loading.ts';
 import type { FromPretrainedOptions, Opened, SavePretrainedOptions } from './pretrained.ts';
+import { processorFor } from './processors.ts';
 import { Dinov2WithRegistersForImageClassification, Dinov2WithRegistersModel } from './withRegisters.ts';
 
 export interface ConvertOptions extends SavePretrainedOptions, LoadOptions {
@@ -25,19 +26,9 @@ export interface ConvertOptions extends SavePretrainedOptions, LoadOptions {
   overwrite?: boolean;
 }
 
-/** What the released encoders see: the middle of the picture, its shorter edge scaled to 256. */
-const IMAGENET = { image_mean: [0.485, 0.456, 0.406], image_std: [0.229, 0.224, 0.225] } as const;
-
-/** The processors with which the models of each class are released. */
-const ENCODER_PROCESSOR = (): BitImageProcessor => new BitImageProcessor({ ...IMAGENET, size: { shortest_edge: 256 }, crop_size: 224 });
-const DPT_PROCESSOR = (): DPTImageProcessor => new DPTImageProcessor({ ...IMAGENET, do_resize: false, do_pad: true, size_divisor: 14 });
-const DEPTH_ANYTHING_PROCESSOR = (): DPTImageProcessor =>
-  new DPTImageProcessor({ ...IMAGENET, size: 518, keep_aspect_ratio: true, ensure_multiple_of: 14 });
-
 /** A class of models that transformers has too. */
 interface Target {
   readonly Model: new (config: Dinov2Config, options: { initialize: boolean }) => AnyModel;
-  readonly processor: () => BitImageProcessor | DPTImageProcessor;
   open(source: ModelSource, options: FromPretrainedOptions): Promise<Opened>;
 }
 
@@ -53,7 +44,7 @@ type AnyModel = Pick<Dinov2Model, 'saveFrom' | 'dispose'>;
 export async function convertCheckpoint(source: ModelSource, folder: string, options: ConvertOptions = {}): Promise<string> {
   const { head, config = {}, overwrite = false, ...saving } = options;
   if (!overwrite) await checkEmpty(folder);
-  const { Model, processor, open } = await targetOf(source, head, config);
+  const { Model, open } = await targetOf(source, head, config);
   const { config: full, checkpoint } = await open(source, { config, ...(head !== undefined && { head }) });
   try {
     const model = new Model(full, { initialize: false });
@@ -62,7 +53,7 @@ export async function convertCheckpoint(source: ModelSource, folder: string, opt
     await checkpoint.close();
   }
   const hasOwn = await (await openSource(source)).has(PROCESSOR_FILE);
-  const own = hasOwn ? await AutoImageProcessor.from_pretrained<BitImageProcessor | DPTImageProcessor>(source) : processor();
+  const own = hasOwn ? await AutoImageProcessor.from_pretrained<BitImageProcessor | DPTImageProcessor>(source) : processorFor(full);
   await own.save_pretrained(folder);
   return Model.name;
 }
@@ -81,14 +72,14 @@ async function targetOf(source: ModelSource, head: ModelSource | undefined, conf
   const { name, fields } = await readConfig(source, config);
   if (head !== undefined) return targetOfHead(await AutoConfig.from_pretrained(source, config), head, name);
   const type = fields.model_type;
-  if (type === 'depth_anything') return target(DepthAnythingForDepthEstimation, DEPTH_ANYTHING_PROCESSOR);
-  if (type === 'dpt') return target(DPTForDepthEstimation, DPT_PROCESSOR);
+  if (type === 'depth_anything') return target(DepthAnythingForDepthEstimation);
+  if (type === 'dpt') return target(DPTForDepthEstimation);
   const checkpoint = await openCanonical(source);
   await checkpoint.close();
   const hasClassifier = checkpoint.entries.has('classifier.weight');
-  if (type === 'dinov2') return target(hasClassifier ? Dinov2ForImageClassification : Dinov2Model, ENCODER_PROCESSOR);
+  if (type === 'dinov2') return target(hasClassifier ? Dinov2ForImageClassification : Dinov2Model);
   if (type === 'dinov2_with_registers') {
-    return target(hasClassifier ? Dinov2WithRegistersForImageClassification : Dinov2WithRegistersModel, ENCODER_PROCESSOR);
+    return target(hasClassifier ? Dinov2WithRegistersForImageClassification : Dinov2WithRegistersModel);
   }
   throw new CheckpointError(`${name}: expected a model that transformers has, found the model_type ${describe(type)}`);
 }
@@ -98,18 +89,18 @@ async function targetOfHead(encoder: Dinov2Config, head: ModelSource, encoderNam
   await file.close();
   const { kind, fields } = recogniseHead(file, encoder, encoderName);
   if (kind === 'classifier' && fields.classifier_layers === 1) {
-    return target(encoder.registers > 0 ? Dinov2WithRegistersForImageClassification : Dinov2ForImageClassification, ENCODER_PROCESSOR);
+    return target(encoder.registers > 0 ? Dinov2WithRegistersForImageClassification : Dinov2ForImageClassification);
   }
-  if (kind === 'DPT depth head') return { Model: DPTForDepthEstimation, processor: DPT_PROCESSOR, open: openDpt(encoder) };
+  if (kind === 'DPT depth head') return { Model: DPTForDepthEstimation, open: openDpt(encoder) };
   const what = kind === 'classifier' ? 'one on 4 layers' : `a ${kind}`;
   throw new ArgumentError(
     `${file.name}: expected a head that transformers has, a classifier on 1 layer or DPT, found ${what}: from_pretrained takes it as it is`,
   );
 }
 
-function target(Model: unknown, processor: Target['processor']): Target {
+function target(Model: unknown): Target {
   const Class = Model as Target['Model'] & typeof Dinov2Model;
-  return { Model: Class, processor, open: (source, options) => Class.open(source, options) };
+  return { Model: Class, open: (source, options) => Class.open(source, options) };
 }
 
 /**

@@ -14,7 +14,7 @@ import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import type { WeightDType } from '../tensor/matrix/packedMatrix.ts';
 import { InputObserver } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from '../tensor/place.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
 import type { DepthRange } from './heads.ts';
@@ -359,6 +359,11 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   /** How many threads share the work. */
   get threads(): number {
     return this.engine.threads;
+  }
+
+  /** How many numbers its weights are. */
+  num_parameters(): number {
+    return this.parameters.all.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
   }
 
   /** The build of the kernels that the model runs on. */

@@ -257,6 +257,59 @@ test('a head goes on an encoder of transformers and on the encoder of a classifi
     assert.is(id2label.length, 2);
   }));
 
+/** Pearson's. */
+function correlation(a: Float32Array, b: Float32Array): number {
+  const centred = (x: Float32Array): Float64Array => {
+    const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
+    return Float64Array.from(x, (value) => value - mean);
+  };
+  const [u, v] = [centred(a), centred(b)];
+  const dot = (x: Float64Array, y: Float64Array): number => x.reduce((sum, value, i) => sum + value * (y[i] as number), 0);
+  return dot(u, v) / Math.sqrt(dot(u, u) * dot(v, v));
+}
+
+for (const [dtype, least] of [
+  ['float16', 0.999],
+  ['int8', 0.96],
+] as const) {
+  test(`the weights of heads are kept in ${dtype} too, rounded no further than that needs`, async () => {
+    for (const [name, Model, output] of [
+      ['fb-depth-linear4', Dinov2ForDepthEstimation, 'predicted_depth'],
+      ['fb-depth-dpt', Dinov2ForDepthEstimation, 'predicted_depth'],
+      ['fb-segment-ms', Dinov2ForSemanticSegmentation, 'logits'],
+      ['fb-dino-head', Dinov2ForPreTraining, 'dino_logits'],
+    ] as const) {
+      const load = (more: FromPretrainedOptions): Promise<Dinov2ForDepthEstimation> => {
+        const depthRange = Model === Dinov2ForDepthEstimation ? { depthRange: [0.001, 80] as const } : {};
+        const options = { head: headOf(name), config, ...depthRange, ...more };
+        return (Model as unknown as typeof Dinov2ForDepthEstimation).from_pretrained(ENCODER, options);
+      };
+      const run = async (model: Dinov2ForDepthEstimation): Promise<Float32Array> =>
+        ((await model(pixelsOf(1, 70, 70))) as unknown as Record<string, Float32>)[output]?.data as Float32Array;
+      const [narrow, full] = [await load({ dtype }), await load({})];
+      assert.is(narrow.dtype, dtype);
+      const exact = new Map(full.weights());
+      let rounded = 0;
+      for (const [weight, { data }] of narrow.weights()) {
+        if (!/^(neck|head|decode_head|dino_head)\./.test(weight)) continue;
+        const expected = exact.get(weight)?.data as Float32Array;
+        const largest = expected.reduce((top, x) => Math.max(top, Math.abs(x)), 0);
+        assertWithin(
+          data,
+          expected,
+          (i) => (dtype === 'float16' ? 2 ** -11 * Math.abs(expected[i] as number) + 2 ** -25 : largest / 250),
+          weight,
+        );
+        if (data.some((x, i) => x !== expected[i])) rounded += 1;
+      }
+      // batch norm is folded before it is rounded, and gives back what it was made of
+      assert.is(rounded > 0, name !== 'fb-segment-ms', name);
+      const found = correlation(await run(narrow), await run(full));
+      assert.ok(found > least && found < 1, `${name}: ${found}`);
+    }
+  });
+}
+
 test('registers have no part in what the heads see', async () => {
   const source = goldenPath('fb-backbone-reg-swiglu/model.pth');
   const io = (await readTensors(goldenPath('fb-backbone-reg-swiglu/io.safetensors'))) as Map<string, Float32>;
@@ -380,6 +433,14 @@ test('the blocks that feed a dense head are those of the authors', () => {
     [5, 12, 18, 24],
     [10, 20, 30, 40],
   ]);
+});
+
+test('parameters are counted as the authors count them, before any memory is taken', () => {
+  const small = { hidden_size: 384, num_attention_heads: 6, image_size: 518, patch_size: 14 };
+  const millions = (model: { num_parameters(): number }): string => (model.num_parameters() / 1e6).toFixed(2);
+  assert.is(millions(new Dinov2Model(small, { initialize: false, memoryLimit: 65536 })), '22.06');
+  const labels = { ...small, num_labels: 1000, classifier_layers: 4 };
+  assert.is(new Dinov2ForImageClassification(labels, { initialize: false }).num_parameters(), 22_056_576 + 5 * 384 * 1000 + 1000);
 });
 
 test('labels come with the option config, as many as the head has', async () => {
