@@ -19,7 +19,17 @@ import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
 import type { DepthRange } from './heads.ts';
 import { type CallOptions, checkPixelDims, checkSignal, type Request, resolveRequest } from './inputs.ts';
-import { type Calibration, copiedTensor, isOfHead, type LoadOptions, loadCheckpoint, match, progressOf, randomize, savedTensors } from './loading.ts';
+import {
+  type Calibration,
+  copiedTensor,
+  isOfHead,
+  type LoadOptions,
+  loadCheckpoint,
+  match,
+  progressOf,
+  randomize,
+  savedTensors,
+} from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
 
 export interface ModelOptions extends EngineOptions {

@@ -155,7 +155,7 @@ test('fb-dino-head: the projection head gives the logits of the original on toke
   const head = await openHead(headOf('fb-dino-head'));
   const p = new Parameters(engine);
   const layer = new DinoHead(p.at('dino_head'), { width: 48, layers: 3, hidden: 64, bottleneck: 24, prototypes: 96 });
-  await loadCheckpoint(p, head, (name) => name);
+  await loadCheckpoint(p, head, (name) => name, { blocks: [], width: 48 });
   const y = layer.forward(placed(engine, io.get('a.x') as Float32));
   const expected = io.get('a.y') as Float32;
   assert.equal(y.dims, expected.dims);
