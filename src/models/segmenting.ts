@@ -158,13 +158,13 @@ function combine(views: readonly SeenView[], [height, width]: Size, wantsScores:
     const sums = new Float32Array((end - first) * width * labels); // (rows, width, labels)
     for (const [v, view] of views.entries()) addProbabilities(sums, view, down[v] as Taps, [first, end], width);
     for (let place = 0; place < (end - first) * width; place++) {
-      let best = 0;
-      for (let label = 0; label < labels; label++) {
-        const score = (sums[place * labels + label] as number) / views.length;
-        if (score > (sums[place * labels + best] as number) / views.length) best = label;
-        if (scores) scores[label * height * width + first * width + place] = score;
+      const own = place * labels;
+      let best = own;
+      for (let n = own + 1; n < own + labels; n++) if ((sums[n] as number) > (sums[best] as number)) best = n;
+      for (let label = 0; scores && label < labels; label++) {
+        scores[label * height * width + first * width + place] = (sums[own + label] as number) / views.length;
       }
-      segmentation[first * width + place] = best;
+      segmentation[first * width + place] = best - own;
     }
   }
   return {
@@ -212,7 +212,11 @@ function averageOf({ size, window, rows, columns, logits }: SeenView, [top, bott
       }
     }
   }
-  for (let n = 0; n < sums.length; n++) sums[n] = (sums[n] as number) / (counts[Math.floor(n / labels)] as number);
+  for (let place = 0; place < counts.length; place++) {
+    const count = counts[place] as number;
+    if (count === 1) continue;
+    for (let n = place * labels; n < (place + 1) * labels; n++) sums[n] = (sums[n] as number) / count;
+  }
   return new Tensor('float32', sums, [bottom - top, width, labels]);
 }
 
