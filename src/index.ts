@@ -10,13 +10,30 @@ export type { HubOptions } from './hub/source.ts';
 export { type DepthEstimate, DPTImageProcessor } from './image/dptProcessor.ts';
 export { AutoImageProcessor, AutoImageProcessor as AutoProcessor, BitImageProcessor } from './image/processor.ts';
 export { RawImage } from './image/rawImage.ts';
-export { AutoBackbone, AutoModel, AutoModelForDepthEstimation, AutoModelForImageClassification } from './models/auto.ts';
+export {
+  AutoBackbone,
+  AutoModel,
+  AutoModelForDepthEstimation,
+  AutoModelForImageClassification,
+  AutoModelForSemanticSegmentation,
+} from './models/auto.ts';
 export { AutoConfig, Dinov2Config, Dinov2WithRegistersConfig } from './models/config.ts';
 export { DepthAnythingForDepthEstimation, type DepthEstimatorOutput, DPTForDepthEstimation } from './models/depth.ts';
 export { DepthAnythingConfig, DPTConfig } from './models/depthConfig.ts';
 export { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './models/dinov2.ts';
+export {
+  Dinov2ForDepthEstimation,
+  Dinov2ForPreTraining,
+  type Dinov2ForPreTrainingOutput,
+  Dinov2ForSemanticSegmentation,
+  type SemanticSegmenterOutput,
+} from './models/dinov2Heads.ts';
+export { Dinov2DepthConfig, Dinov2PreTrainingConfig, Dinov2SegmentationConfig } from './models/headConfig.ts';
+export type { DepthRange } from './models/heads.ts';
 export type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './models/outputs.ts';
 export type { FromPretrainedOptions, ModelInputs, ModelOptions, Traced } from './models/pretrained.ts';
+export { processorFor } from './models/processors.ts';
+export type { Segmentation, SegmentOptions } from './models/segmenting.ts';
 export {
   Dinov2WithRegistersBackbone,
   Dinov2WithRegistersForImageClassification,

@@ -48,3 +48,13 @@ export function f32_transpose(rows: i32, columns: i32, x: usize, y: usize): void
     for (let row = 0; row < rows; row++, p += bytes, y += 4) store<f32>(y, load<f32>(p));
   }
 }
+
+/** f32_clamp(count, least, most, x, y): y = x, but at least `least` and at most `most`. NaN stays. x and y may be the same place. */
+export function f32_clamp(count: i32, least: f32, most: f32, x: usize, y: usize): void {
+  const low = f32x4.splat(least);
+  const high = f32x4.splat(most);
+  const whole = (<usize>count & ~3) << 2;
+  const tail = count & 3;
+  for (let i: usize = 0; i < whole; i += 16) v128.store(y + i, f32x4.min(f32x4.max(v128.load(x + i), low), high));
+  if (tail) storeTail(y + whole, f32x4.min(f32x4.max(loadTail(x + whole, tail), low), high), tail);
+}

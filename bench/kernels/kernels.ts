@@ -138,6 +138,11 @@ function casesOf(engine: Engine): Case[] {
     ),
     numbers('f32_activation gelu', 257 * 1536, () => engine.call('f32_activation', 257 * 1536, ACTIVATIONS.gelu, x, y)),
     numbers('f32_softmax 1542 x 257', 1542 * 257, () => engine.call('f32_softmax', 1542, 257, x, y)),
+    numbers('f32_bin_mean 14 x 148 x 256 (linear depth head)', 14 * 148 * 256, () =>
+      engine.call('f32_bin_mean', 14 * 148, 256, x, vector, y),
+    ),
+    numbers('f32_l2_norm 257 x 256', 257 * 256, () => engine.call('f32_l2_norm', 257, 256, 1e-12, x, y)),
+    numbers('f32_clamp 518 x 518', 518 * 518, () => engine.call('f32_clamp', 518 * 518, 0.001, 10, x, y)),
     numbers('f32_layer_norm 257 x 384', 257 * 384, () => engine.call('f32_layer_norm', 257, 384, x, vector, vector, 1e-6, y)),
   ];
 }

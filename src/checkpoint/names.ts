@@ -44,6 +44,28 @@ const ORIGINAL: readonly Rule[] = [
   { from: ['norm'], to: ['layernorm'] },
 ];
 
+/** What is beside the encoder in a Depth Anything of either version (depth_anything/dpt.py, depth_anything_v2/dpt.py), to the names on the hub. */
+const DEPTH_ANYTHING: readonly Rule[] = [
+  { from: ['depth_head.projects.*'], to: ['neck.reassemble_stage.layers.*.projection'] },
+  { from: ['depth_head.resize_layers.*'], to: ['neck.reassemble_stage.layers.*.resize'] },
+  { from: ['depth_head.scratch.layer1_rn'], to: ['neck.convs.0'] },
+  { from: ['depth_head.scratch.layer2_rn'], to: ['neck.convs.1'] },
+  { from: ['depth_head.scratch.layer3_rn'], to: ['neck.convs.2'] },
+  { from: ['depth_head.scratch.layer4_rn'], to: ['neck.convs.3'] },
+  { from: ['depth_head.scratch.refinenet4'], to: ['neck.fusion_stage.layers.0'] }, // counted from the shallowest level, here from the deepest
+  { from: ['depth_head.scratch.refinenet3'], to: ['neck.fusion_stage.layers.1'] },
+  { from: ['depth_head.scratch.refinenet2'], to: ['neck.fusion_stage.layers.2'] },
+  { from: ['depth_head.scratch.refinenet1'], to: ['neck.fusion_stage.layers.3'] },
+  { from: ['out_conv'], to: ['projection'] },
+  { from: ['resConfUnit1.conv1'], to: ['residual_layer1.convolution1'] },
+  { from: ['resConfUnit1.conv2'], to: ['residual_layer1.convolution2'] },
+  { from: ['resConfUnit2.conv1'], to: ['residual_layer2.convolution1'] },
+  { from: ['resConfUnit2.conv2'], to: ['residual_layer2.convolution2'] },
+  { from: ['depth_head.scratch.output_conv1'], to: ['head.conv1'] },
+  { from: ['depth_head.scratch.output_conv2.0'], to: ['head.conv2'] },
+  { from: ['depth_head.scratch.output_conv2.2'], to: ['head.conv3'] },
+];
+
 /** timm calls the matrices of a SwiGLU as those of an MLP. */
 const TIMM_SWIGLU: readonly Rule[] = [
   { from: ['mlp.fc1'], to: ['mlp.w12'] },
@@ -52,6 +74,9 @@ const TIMM_SWIGLU: readonly Rule[] = [
 
 /** A tensor that every model in the original layout has, by which it is known. */
 const ORIGINAL_MARK = 'patch_embed.proj.weight';
+
+/** Tensors of this name belong to a Depth Anything in the original layout, whose encoder is called "pretrained". */
+const DEPTH_ANYTHING_MARK = 'depth_head.scratch.output_conv1.weight';
 
 const ZEROS: ByteSource = {
   async read(_, bytes, visit) {
@@ -77,6 +102,7 @@ function fromOriginal(checkpoint: Checkpoint): Checkpoint {
   if (marks.length > 1) throw new CheckpointError(`${where}: expected one model, found ${marks.map(describe).join(' and ')}`);
 
   const prefix = mark.slice(0, -ORIGINAL_MARK.length);
+  if (entries.has(DEPTH_ANYTHING_MARK)) return fromDepthAnything(checkpoint, prefix);
   const bare = new Map<string, Entry>();
   for (const [name, entry] of entries) put(where, bare, name.startsWith(prefix) ? name.slice(prefix.length) : name, entry);
   const positions = bare.get('pos_embed');
@@ -86,6 +112,15 @@ function fromOriginal(checkpoint: Checkpoint): Checkpoint {
   const [, outer] = bare.get('blocks.0.mlp.fc2.weight')?.dims ?? [];
   const isTimmSwiglu = inner !== undefined && outer !== undefined && inner === 2 * outer;
   return rename(new Checkpoint({ ...checkpoint, entries: bare }), isTimmSwiglu ? [...TIMM_SWIGLU, ...ORIGINAL] : ORIGINAL);
+}
+
+/** On the hub the encoder of such a model is called "backbone". */
+function fromDepthAnything({ entries, ...checkpoint }: Checkpoint, prefix: string): Checkpoint {
+  const named = new Map<string, Entry>();
+  for (const [name, entry] of entries) {
+    put(checkpoint.name, named, name.startsWith(prefix) ? `backbone.${name.slice(prefix.length)}` : name, entry);
+  }
+  return rename(new Checkpoint({ ...checkpoint, entries: named }), [...ORIGINAL, ...DEPTH_ANYTHING]);
 }
 
 /**

@@ -87,12 +87,15 @@ export async function openSafetensors(file: RandomAccess): Promise<Checkpoint> {
   }
 }
 
-/** A tensor to be written. `data` is asked for once, when its turn has come, so that a getter can keep it out of memory until then. */
+/**
+ * A tensor to be written. `data` is asked for once, when its turn has come, so that a getter can keep it out of memory, or in its file,
+ * until then.
+ */
 export interface NamedTensor {
   readonly name: string;
   readonly dtype: DType;
   readonly dims: readonly number[];
-  readonly data: TensorData;
+  readonly data: TensorData | Promise<TensorData>;
 }
 
 /**
@@ -109,7 +112,7 @@ export async function writeSafetensors(
   checkTensors(sorted);
   await writer.write(encodeHeader(sorted, metadata));
   for (const tensor of sorted) {
-    const data = tensor.data;
+    const data = await tensor.data;
     checkData(tensor, data);
     await writer.write(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }

@@ -4,6 +4,7 @@ import { jsonFile, type OutputFile, writeFiles } from '../files/output.ts';
 import { fileSystem, type ModelSource, readJson, type Source, staysInside } from '../files/source.ts';
 import { openModel } from '../hub/source.ts';
 import { Checkpoint, type Entry } from './checkpoint.ts';
+import { canonical } from './names.ts';
 import { openPth } from './pth.ts';
 import { bytesOfTensor, checkTensors, type NamedTensor, openSafetensors, writeSafetensors } from './safetensors.ts';
 
@@ -27,6 +28,20 @@ export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   if (file === undefined) throw new NotFoundError(`${files.name}: expected ${SINGLE}, ${INDEX} or a .pth file, found none of them`);
   if (file === INDEX) return openShards(files);
   return file.endsWith('.safetensors') ? openSafetensors(await files.open(file)) : openPth(await files.open(file));
+}
+
+/**
+ * The same under the names that tensors have on the hub ({@link canonical}).
+ * @throws as both
+ */
+export async function openCanonical(source: ModelSource): Promise<Checkpoint> {
+  const file = await openCheckpoint(source);
+  try {
+    return canonical(file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { POS_EMBEDS } from '../nn/positionEmbedding.ts';
 import { POOLINGS } from '../tasks/index.ts';
 import type { BatchOptions } from './batch.ts';
 import { classifyImages } from './classify.ts';
+import { addConvert } from './convert.ts';
 import { embedImages } from './embed.ts';
 import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
@@ -106,6 +107,7 @@ function createProgram(terminal: Terminal, done: (failed: number) => void): Comm
       .addHelpText('after', examples(lines))
       .action(async (images: string[], given: BatchOptions) => done(await runSubcommand(images, given, terminal)));
   }
+  addConvert(program, terminal);
   return program;
 }
 

@@ -1,10 +1,11 @@
 import { ConfigError } from '../errors.ts';
-import { describe, isJsonObject } from '../files/json.ts';
-import { type ModelSource, readJson, type Source } from '../files/source.ts';
+import { describe } from '../files/json.ts';
+import type { ModelSource, Source } from '../files/source.ts';
 import { openModel, splitOptions } from '../hub/source.ts';
-import { AutoConfig } from './config.ts';
+import { AutoConfig, readConfig } from './config.ts';
 import { DepthAnythingForDepthEstimation, DPTForDepthEstimation } from './depth.ts';
 import { Dinov2Backbone, Dinov2ForImageClassification, Dinov2Model } from './dinov2.ts';
+import { Dinov2ForDepthEstimation, Dinov2ForSemanticSegmentation } from './dinov2Heads.ts';
 import type { FromPretrainedOptions } from './pretrained.ts';
 import { Dinov2WithRegistersBackbone, Dinov2WithRegistersForImageClassification, Dinov2WithRegistersModel } from './withRegisters.ts';
 
@@ -54,7 +55,7 @@ export const AutoBackbone = {
   },
 };
 
-/** A model of depth on a DINOv2 backbone, of whichever kind config.json says. */
+/** A model of depth on a DINOv2 backbone, of whichever kind config.json says; with the option `head` a {@link Dinov2ForDepthEstimation}. */
 export const AutoModelForDepthEstimation = {
   /**
    * @throws {ConfigError} when `model_type` is none that is supported
@@ -63,12 +64,25 @@ export const AutoModelForDepthEstimation = {
   async from_pretrained(
     source: ModelSource,
     options: FromPretrainedOptions = {},
-  ): Promise<DPTForDepthEstimation | DepthAnythingForDepthEstimation> {
+  ): Promise<DPTForDepthEstimation | DepthAnythingForDepthEstimation | Dinov2ForDepthEstimation> {
+    if (options.head !== undefined) return Dinov2ForDepthEstimation.from_pretrained(source, options);
     const files = await openModel(source, splitOptions(options).hub);
-    const config = await readJson(files, 'config.json');
-    const type = isJsonObject(config) ? config.model_type : undefined;
+    const { name, fields } = await readConfig(files, options.config);
+    const type = fields.model_type;
     if (type === 'dpt') return DPTForDepthEstimation.from_pretrained(files, options);
     if (type === 'depth_anything') return DepthAnythingForDepthEstimation.from_pretrained(files, options);
-    throw new ConfigError(`${files.name}: config.json: config "model_type": expected "dpt" or "depth_anything", found ${describe(type)}`);
+    if (type === 'dinov2_depth') return Dinov2ForDepthEstimation.from_pretrained(files, options);
+    const advice = Object.hasOwn(MODELS, type as string) ? ', an encoder: give the file of its head in the option head' : '';
+    throw new ConfigError(
+      `${name}: config "model_type": expected "dpt", "depth_anything" or "dinov2_depth", found ${describe(type)}${advice}`,
+    );
+  },
+};
+
+/** A model that gives each pixel a label. */
+export const AutoModelForSemanticSegmentation = {
+  /** @throws as {@link Dinov2ForSemanticSegmentation.from_pretrained} */
+  from_pretrained(source: ModelSource, options: FromPretrainedOptions = {}): Promise<Dinov2ForSemanticSegmentation> {
+    return Dinov2ForSemanticSegmentation.from_pretrained(source, options);
   },
 };

@@ -5,9 +5,9 @@ import { jsonFile, writeFiles } from '../files/output.ts';
 import { fileSystem, type ModelSource, readJson } from '../files/source.ts';
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
-import { recogniseDinov2 } from './recognition.ts';
+import { isDepthAnything, recogniseDepthAnything, recogniseDinov2 } from './recognition.ts';
 
-const CONFIG = 'config.json';
+export const CONFIG_FILE = 'config.json';
 
 const HIDDEN_ACTS = ['gelu', 'relu', 'selu', 'gelu_new', 'gelu_pytorch_tanh', 'quick_gelu', 'silu'] as const;
 const PROBLEM_TYPES = ['regression', 'single_label_classification', 'multi_label_classification'] as const;
@@ -21,12 +21,18 @@ export type Size = number | readonly [height: number, width: number];
 /** Bounds on numbers that become arrays. */
 const MAX_LAYERS = 1000;
 const MAX_LABELS = 1_000_000;
-const MAX_REGISTERS = 1000;
+export const MAX_REGISTERS = 1000;
 /** Levels of nesting in an unknown field; an object that contains itself has more. */
 const MAX_DEPTH = 64;
 
 /** Fields that every kind of model has, with the defaults at which they are not written. */
-const GENERIC = { problem_type: null, output_attentions: false, output_hidden_states: false, return_dict: true } as const;
+const GENERIC = {
+  problem_type: null,
+  output_attentions: false,
+  output_hidden_states: false,
+  return_dict: true,
+  classifier_layers: 1,
+} as const;
 
 /**
  * What an override in `from_pretrained` makes void in the file unless it agrees with it: other ways to say the same, and what follows from
@@ -101,6 +107,11 @@ export class Dinov2Config {
   readonly label2id: Readonly<Record<string, number>>;
   /** Which loss a classifier computes; null to infer it from the labels. */
   readonly problem_type: ProblemType | null;
+  /**
+   * Of how many blocks, from the last back, a classifier takes the class token. 1 but for the 4-layer heads of facebookresearch/dinov2,
+   * which transformers does not have.
+   */
+  readonly classifier_layers: number;
   readonly output_attentions: boolean;
   readonly output_hidden_states: boolean;
   readonly return_dict: boolean;
@@ -138,6 +149,7 @@ export class Dinov2Config {
     this.output_attentions = take('output_attentions', BOOLEAN, false);
     this.output_hidden_states = take('output_hidden_states', BOOLEAN, false);
     this.return_dict = take('return_dict', BOOLEAN, true);
+    this.classifier_layers = take('classifier_layers', integer(1, this.num_hidden_layers), 1);
     const outFeatures = take('out_features', orNull(STRINGS), null);
     const outIndices = take('out_indices', orNull(INTEGERS), null);
     const id2label = take('id2label', orNull(LABELS), null);
@@ -235,7 +247,7 @@ export class Dinov2Config {
 
   /** Writes config.json into a folder. */
   async save_pretrained(folder: string): Promise<void> {
-    await writeFiles([jsonFile(fileSystem().join(folder, CONFIG), this.to_dict())]);
+    await writeFiles([jsonFile(fileSystem().join(folder, CONFIG_FILE), this.to_dict())]);
   }
 
   /**
@@ -328,17 +340,19 @@ interface ConfigFile {
   /** For messages. */
   readonly name: string;
   readonly fields: JsonObject;
+  /** Overrides that were of use in recognising the fields and are none themselves. */
+  readonly used?: readonly string[];
 }
 
 /** config.json or, for a checkpoint that comes without one or with that of timm, what its tensors tell. */
-async function readConfig(from: ModelSource, overrides: Dinov2ConfigFields, hub: HubOptions): Promise<ConfigFile> {
+export async function readConfig(from: ModelSource, overrides: Dinov2ConfigFields = {}, hub: HubOptions = {}): Promise<ConfigFile> {
   const source = await openModel(from, hub);
-  if (!(await source.has(CONFIG))) {
+  if (!(await source.has(CONFIG_FILE))) {
     const file = await findCheckpoint(source);
     if (file !== undefined && !HUB_FILES.includes(file)) return recognise(source, overrides);
   }
-  const name = `${source.name}: ${CONFIG}`;
-  const fields = await readJson(source, CONFIG);
+  const name = `${source.name}: ${CONFIG_FILE}`;
+  const fields = await readJson(source, CONFIG_FILE);
   if (!isJsonObject(fields)) throw new ConfigError(`${name}: expected an object, found ${describe(fields)}`);
   const isTimm = fields.model_type === undefined && typeof fields.architecture === 'string';
   return isTimm ? recognise(source, overrides) : { name, fields };
@@ -347,11 +361,17 @@ async function readConfig(from: ModelSource, overrides: Dinov2ConfigFields, hub:
 async function recognise(source: ModelSource, overrides: Dinov2ConfigFields): Promise<ConfigFile> {
   const checkpoint = await openCheckpoint(source);
   await checkpoint.close();
-  return { name: checkpoint.name, fields: recogniseDinov2(checkpoint, overrides) };
+  const { name } = checkpoint;
+  if (!isDepthAnything(checkpoint)) return { name, fields: recogniseDinov2(checkpoint, overrides) };
+  return { name, fields: recogniseDepthAnything(checkpoint, overrides), used: ['num_attention_heads', 'out_indices'] };
 }
 
-function construct<T>(Config: new (fields: Dinov2ConfigFields) => T, { name, fields }: ConfigFile, overrides: Dinov2ConfigFields): T {
-  const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
+function construct<T>(
+  Config: new (fields: Dinov2ConfigFields) => T,
+  { name, fields, used = [] }: ConfigFile,
+  overrides: Dinov2ConfigFields,
+): T {
+  const given = Object.entries(overrides).filter(([key, value]) => value !== undefined && !used.includes(key));
   const says: JsonObject = {
     ...fields,
     num_labels: isJsonObject(fields.id2label) ? Object.keys(fields.id2label).length : fields.num_labels,
@@ -367,16 +387,16 @@ function construct<T>(Config: new (fields: Dinov2ConfigFields) => T, { name, fie
 }
 
 /** A kind of value that a field may have. */
-interface Kind<T> {
+export interface Kind<T> {
   readonly expected: string;
   is(value: unknown): value is T;
 }
 
-const BOOLEAN: Kind<boolean> = { expected: 'true or false', is: (value) => typeof value === 'boolean' };
+export const BOOLEAN: Kind<boolean> = { expected: 'true or false', is: (value) => typeof value === 'boolean' };
 const NUMBER: Kind<number> = { expected: 'a number', is: (value): value is number => Number.isFinite(value) };
-const NUMBER_FROM_ZERO = number('a number of at least 0', (value) => value >= 0);
-const POSITIVE_NUMBER = number('a positive number', (value) => value > 0);
-const POSITIVE_INTEGER = number('a positive integer', (value) => Number.isSafeInteger(value) && value > 0);
+export const NUMBER_FROM_ZERO = number('a number of at least 0', (value) => value >= 0);
+export const POSITIVE_NUMBER = number('a positive number', (value) => value > 0);
+export const POSITIVE_INTEGER = number('a positive integer', (value) => Number.isSafeInteger(value) && value > 0);
 const RATE = number('a number from 0 to 1', (value) => value >= 0 && value <= 1);
 
 const SIZE: Kind<Size> = {
@@ -388,7 +408,7 @@ const STRINGS: Kind<readonly string[]> = {
   expected: 'an array of strings',
   is: (value): value is string[] => Array.isArray(value) && value.every((item) => typeof item === 'string'),
 };
-const INTEGERS: Kind<readonly number[]> = {
+export const INTEGERS: Kind<readonly number[]> = {
   expected: 'an array of integers',
   is: (value): value is number[] => Array.isArray(value) && value.every(Number.isSafeInteger),
 };
@@ -407,11 +427,11 @@ function number(expected: string, accepts: (value: number) => boolean): Kind<num
   return { expected, is: (value): value is number => NUMBER.is(value) && accepts(value) };
 }
 
-function integer(least: number, most: number): Kind<number> {
+export function integer(least: number, most: number): Kind<number> {
   return number(`an integer from ${least} to ${most}`, (value) => Number.isInteger(value) && value >= least && value <= most);
 }
 
-function oneOf<T extends string>(words: readonly T[]): Kind<T> {
+export function oneOf<T extends string>(words: readonly T[]): Kind<T> {
   return { expected: words.map(describe).join(' or '), is: (value): value is T => words.includes(value as T) };
 }
 
@@ -423,7 +443,7 @@ function isSmallObject(value: unknown): value is JsonObject {
   return isJsonObject(value) && Object.keys(value).length <= MAX_LABELS;
 }
 
-function check<T>(field: string, kind: Kind<T>, value: unknown): T {
+export function check<T>(field: string, kind: Kind<T>, value: unknown): T {
   if (!kind.is(value)) throw refuse(field, kind.expected, value);
   return value;
 }

@@ -1,12 +1,12 @@
 import { DepthAnythingHead, DptDepthHead } from '../heads/depthHead.ts';
 import { DptNeck, type DptNeckOptions, type Stage } from '../heads/dpt.ts';
-import { copyTo, type Float32, fetch, owned, place } from '../tensor/place.ts';
+import type { Float32 } from '../tensor/place.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Dinov2Config } from './config.ts';
+import { DenseModel, type Picture } from './dense.ts';
 import { DepthAnythingConfig, type DepthConfigFields, DPTConfig } from './depthConfig.ts';
-import { type CallOptions, gridOf, type Request } from './inputs.ts';
 import type { EncoderOutput } from './outputs.ts';
-import { Dinov2PreTrainedModel, type ModelOptions, observe } from './pretrained.ts';
+import type { ModelOptions } from './pretrained.ts';
 
 /** transformers' DepthEstimatorOutput. */
 export interface DepthEstimatorOutput extends EncoderOutput {
@@ -18,55 +18,9 @@ export interface DepthEstimatorOutput extends EncoderOutput {
 const UNUSED = 'neck.fusion_stage.layers.0.residual_layer1.';
 
 /** An encoder of which several stages go through a neck and a head to a depth for each pixel. */
-abstract class DepthModel<Config extends DPTConfig | DepthAnythingConfig> extends Dinov2PreTrainedModel<DepthEstimatorOutput, CallOptions> {
-  static override readonly encoderName = 'backbone';
-  declare readonly config: Config;
-
-  protected get accepts(): readonly string[] {
-    return [];
-  }
-
-  /** The stages of one picture, of a grid of rows and columns of patches -> (height, width) */
-  protected abstract decode(stages: readonly Stage[], grid: readonly [rows: number, columns: number]): Float32;
-
-  protected async run(pixels: Float32, request: Request): Promise<DepthEstimatorOutput> {
-    const { observer, output } = observe(request);
-    const { stage_names, out_features } = this.config;
-    const states: Float32[] = [];
-    await this.encoder.forward(pixels, request, {
-      ...observer,
-      hidden: (layer, x) => {
-        observer.hidden?.(layer, x);
-        if (out_features.includes(stage_names[layer] as string)) states.push(this.#state(x));
-      },
-    });
-    const [batch, , height, width] = pixels.dims as [number, number, number, number];
-    const grid = gridOf(this.config, height, width);
-    let predicted_depth: Float32 | undefined;
-    for (let i = 0; i < batch; i++) {
-      this.engine.scope(() => {
-        const depth = this.decode(
-          states.map((state) => this.#stage(state.at(i), grid)),
-          grid,
-        );
-        predicted_depth ??= owned([batch, ...depth.dims]);
-        fetch(depth, predicted_depth.at(i));
-      });
-    }
-    return { predicted_depth: predicted_depth as Float32, ...output };
-  }
-
-  /** x (batch, tokens, hidden), which the next block changes, as the neck wants it */
-  #state(x: Float32): Float32 {
-    if (this.config.apply_layernorm) return this.encoder.layernorm.forward(x);
-    const copy = place(this.engine, 'float32', x.dims);
-    copyTo(copy, x);
-    return copy;
-  }
-
-  /** state (tokens, hidden) */
-  #stage(state: Float32, [rows, columns]: readonly [number, number]): Stage {
-    return { classToken: state.at(0), patches: state.slice(1 + this.config.registers).reshape(rows, columns, -1) };
+abstract class DepthModel<Config extends DPTConfig | DepthAnythingConfig> extends DenseModel<Config, DepthEstimatorOutput> {
+  protected wrap(predicted_depth: Float32): DepthEstimatorOutput {
+    return { predicted_depth };
   }
 
   protected override parameterOf(tensor: string): string | undefined {
@@ -143,7 +97,7 @@ export class DepthAnythingForDepthEstimation extends DepthModel<DepthAnythingCon
     this.initialize(options);
   }
 
-  protected decode(stages: readonly Stage[], [rows, columns]: readonly [number, number]): Float32 {
+  protected decode(stages: readonly Stage[], { grid: [rows, columns] }: Picture): Float32 {
     const [patchHeight, patchWidth] = this.config.patchSize;
     return this.#head.forward(this.#neck.forward(stages), [rows * patchHeight, columns * patchWidth]);
   }

@@ -1,11 +1,14 @@
+import { openCanonical } from '../checkpoint/shards.ts';
+import type { ModelSource } from '../files/source.ts';
 import { ImageClassifier } from '../heads/imageClassifier.ts';
 import { classificationLoss } from '../heads/loss.ts';
-import { transpose } from '../tensor/ops.ts';
-import { type Float32, fetch, owned } from '../tensor/place.ts';
+import { concat, transpose } from '../tensor/ops.ts';
+import { copyTo, type Float32, fetch, owned, place } from '../tensor/place.ts';
 import type { Dinov2Config, Dinov2ConfigFields } from './config.ts';
+import { openWithHead } from './heads.ts';
 import { type CallOptions, gridOf, type HeadMaskOption, type LabelsOption, type MaskedOption, type Request } from './inputs.ts';
 import type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './outputs.ts';
-import { Dinov2PreTrainedModel, type ModelOptions, observe } from './pretrained.ts';
+import { Dinov2PreTrainedModel, type FromPretrainedOptions, type Loading, type ModelOptions, type Opened, observe } from './pretrained.ts';
 
 /**
  * DINOv2 (Oquab et al. 2023, "DINOv2: Learning Robust Visual Features without Supervision") without a head, as transformers v4.37.2 has it
@@ -38,17 +41,30 @@ export class Dinov2Model extends Dinov2PreTrainedModel<Dinov2ModelOutput, CallOp
   }
 }
 
-/** A linear classifier on the class token and the mean of the patch tokens, as transformers v4.37.2 has it. */
+/**
+ * A linear classifier on the class token and the mean of the patch tokens, as transformers v4.37.2 has it. With the option `head` of
+ * from_pretrained also the heads of facebookresearch/dinov2 on 1 or 4 layers, on an encoder from elsewhere:
+ * `from_pretrained('dinov2_vits14_pretrain.pth', { head: 'dinov2_vits14_linear4_head.pth' })`.
+ */
 export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<
   ImageClassifierOutput,
   CallOptions & HeadMaskOption & LabelsOption
 > {
+  static override readonly loadingOptions: readonly (keyof FromPretrainedOptions)[] = ['head'];
   readonly #classifier: ImageClassifier;
 
   constructor(config: Dinov2Config | Dinov2ConfigFields = {}, options: ModelOptions = {}) {
     super(config, options);
-    this.#classifier = new ImageClassifier(this.parameters, this.config.hidden_size, this.config.num_labels);
+    const { hidden_size: width, num_labels: labels, classifier_layers: layers } = this.config;
+    this.#classifier = new ImageClassifier(this.parameters, { width, labels, layers });
     this.initialize(options);
+  }
+
+  static override async open(this: Loading, source: ModelSource, options: FromPretrainedOptions): Promise<Opened> {
+    const { head, config: overrides = {} } = options;
+    const encoder = await this.Config.from_pretrained(source, overrides);
+    if (head === undefined) return { config: encoder, checkpoint: await openCanonical(source) };
+    return openWithHead(source, { head, encoder, overrides, Config: this.Config, accepts: ['classifier'], prefix: '' });
   }
 
   protected get accepts(): readonly string[] {
@@ -61,16 +77,33 @@ export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<
 
   protected async run(pixels: Float32, request: Request): Promise<ImageClassifierOutput> {
     const { observer, output } = observe(request);
-    const x = await this.encoder.forward(pixels, request, observer); // (batch, tokens, hidden)
+    const { num_hidden_layers, classifier_layers, registers } = this.config;
+    const earlier: Float32[] = []; // (batch, hidden): the class tokens of the blocks before the last
+    const x = await this.encoder.forward(pixels, request, {
+      ...observer,
+      hidden: (layer, state) => {
+        observer.hidden?.(layer, state);
+        if (layer > num_hidden_layers - classifier_layers && layer < num_hidden_layers) earlier.push(this.#classTokens(state));
+      },
+    }); // (batch, tokens, hidden)
     const [batch] = x.dims as [number];
     const logits = owned([batch, this.#classifier.outputs]);
     for (let i = 0; i < batch; i++) {
       this.engine.scope(() => {
         const normed = this.encoder.layernorm.forward(x.at(i)); // (tokens, hidden)
-        fetch(this.#classifier.forward(normed.at(0), normed.slice(1 + this.config.registers)), logits.at(i));
+        const classTokens = earlier.map((tokens) => tokens.at(i)).reduceRight((after, before) => concat(before, after), normed.at(0));
+        fetch(this.#classifier.forward(classTokens, normed.slice(1 + registers)), logits.at(i));
       });
     }
     return { logits, ...output };
+  }
+
+  /** state (batch, tokens, hidden) -> (batch, hidden), through the final layer norm */
+  #classTokens(state: Float32): Float32 {
+    const [batch, , hidden] = state.dims as [number, number, number];
+    const tokens = place(this.engine, 'float32', [batch, hidden]);
+    for (let i = 0; i < batch; i++) copyTo(tokens.at(i), state.at(i).at(0));
+    return this.encoder.layernorm.forward(tokens);
   }
 
   protected override complete(output: ImageClassifierOutput, { labels }: Request): ImageClassifierOutput {

@@ -45,7 +45,7 @@ export async function loadCheckpoint(
   checkpoint: Checkpoint,
   rename: Rename,
   { blocks, width }: { blocks: readonly (readonly Parameter[])[]; width: number },
-  { progress_callback: report, signal, calibration }: LoadOptions = {},
+  { progress_callback, signal, calibration }: LoadOptions = {},
 ): Promise<StreamedBlocks | undefined> {
   const { engine } = parameters;
   const sources = match(parameters, checkpoint, rename);
@@ -61,17 +61,13 @@ export async function loadCheckpoint(
     return loadParameter(engine, parameter, checkpoint, sources.get(parameter) as string, inputs);
   };
   const first = [...sources].filter(([parameter]) => isResident(parameter));
-  const total = first.reduce((sum, [, name]) => sum + bytesOf(checkpoint, name), 0);
-  let loaded = 0;
-  const tell = (status: 'progress' | 'done', file: string): void =>
-    report?.({ status, name: checkpoint.name, file, progress: total ? (loaded / total) * 100 : 100, loaded, total });
+  const report = progressOf(checkpoint, new Map(first), progress_callback);
   for (const [parameter, name] of first) {
     signal?.throwIfAborted();
     await fill(parameter);
-    loaded += bytesOf(checkpoint, name);
-    tell('progress', name);
+    report(name);
   }
-  tell('done', checkpoint.name);
+  report(checkpoint.name);
   if (resident === blocks.length) return undefined;
 
   let inSlot = -1;
@@ -83,6 +79,22 @@ export async function loadCheckpoint(
       inSlot = n;
     },
     close: () => checkpoint.close(),
+  };
+}
+
+/** Reports the tensors of a checkpoint one by one, by their names, and the end by that of the checkpoint. */
+export function progressOf(
+  checkpoint: Checkpoint,
+  sources: ReadonlyMap<Parameter, string>,
+  callback: LoadOptions['progress_callback'],
+): (file: string) => void {
+  const sizes = new Map([...sources.values()].map((name) => [name, bytesOf(checkpoint, name)]));
+  const total = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  let loaded = 0;
+  return (file) => {
+    loaded += sizes.get(file) ?? 0;
+    const status = sizes.has(file) ? 'progress' : 'done';
+    callback?.({ status, name: checkpoint.name, file, progress: total ? (loaded / total) * 100 : 100, loaded, total });
   };
 }
 
@@ -113,8 +125,35 @@ export function savedTensors(parameter: Parameter, name: string, dtype: 'float32
   ];
 }
 
-/** The name in the checkpoint of each parameter. */
-function match(parameters: Parameters, checkpoint: Checkpoint, rename: Rename): Map<Parameter, string> {
+/**
+ * The same for a parameter whose weight is still in another checkpoint, under the name `from`, and goes from there to the file.
+ * @throws {CheckpointError} when it is there as integers
+ */
+export function copiedTensor(
+  { dims }: Parameter,
+  name: string,
+  dtype: 'float32' | 'float16' | 'bfloat16',
+  { checkpoint, from, report }: { checkpoint: Checkpoint; from: string; report: (file: string) => void },
+): NamedTensor {
+  const { dtype: found } = checkpoint.get(from);
+  if (found !== 'float32' && found !== 'float16' && found !== 'bfloat16') {
+    throw new CheckpointError(`${checkpoint.name}: "${from}": expected float32, float16 or bfloat16, found ${found}`);
+  }
+  return {
+    name,
+    dtype,
+    dims,
+    get data() {
+      return checkpoint.read(from).then((weight) => {
+        report(from);
+        return weight.to(dtype).data;
+      });
+    },
+  };
+}
+
+/** The name in the checkpoint of each parameter. @throws as {@link loadCheckpoint} */
+export function match(parameters: Parameters, checkpoint: Checkpoint, rename: Rename): Map<Parameter, string> {
   const wanted = new Map(parameters.all.map((parameter) => [parameter.name, parameter]));
   const found = new Map<Parameter, string>();
   const problems: string[] = [];

@@ -1,7 +1,8 @@
 import { Callable } from '../callable.ts';
-import { canonical } from '../checkpoint/names.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { isQuantized } from '../checkpoint/quantized.ts';
-import { openCheckpoint, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
+import type { NamedTensor } from '../checkpoint/safetensors.ts';
+import { openCanonical, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
 import { ArgumentError, DTypeError, MemoryError } from '../errors.ts';
 import { describe } from '../files/json.ts';
 import type { ModelSource } from '../files/source.ts';
@@ -14,11 +15,22 @@ import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import type { WeightDType } from '../tensor/matrix/packedMatrix.ts';
 import { InputObserver } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from '../tensor/place.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
 import { Dinov2Encoder, type Observer } from './encoder.ts';
+import type { DepthRange } from './heads.ts';
 import { type CallOptions, checkPixelDims, type Request, resolveRequest } from './inputs.ts';
-import { type Calibration, isOfHead, type LoadOptions, loadCheckpoint, randomize, savedTensors } from './loading.ts';
+import {
+  type Calibration,
+  copiedTensor,
+  isOfHead,
+  type LoadOptions,
+  loadCheckpoint,
+  match,
+  progressOf,
+  randomize,
+  savedTensors,
+} from './loading.ts';
 import { cloneOutput, type EncoderOutput } from './outputs.ts';
 
 export interface ModelOptions extends EngineOptions {
@@ -39,6 +51,13 @@ export interface ModelOptions extends EngineOptions {
 export interface FromPretrainedOptions extends ModelOptions, HubOptions, Pick<LoadOptions, 'calibration'> {
   /** Fields that replace those of config.json. */
   config?: Dinov2ConfigFields;
+  /**
+   * A head in a file of its own, as facebookresearch/dinov2 publishes them, to go on the encoder that the source is: the path of
+   * `dinov2_vits14_nyu_dpt_head.pth` and the like. For the classes of models with such heads.
+   */
+  head?: ModelSource;
+  /** For {@link Dinov2ForDepthEstimation}: metres that the head was trained for, where its name tells neither `nyu` nor `kitti`. */
+  depthRange?: DepthRange;
 }
 
 export interface SavePretrainedOptions extends Pick<SaveOptions, 'max_shard_size'> {
@@ -80,7 +99,23 @@ const DTYPE_NAMES = {
 } as const satisfies Record<string, WeightDType>;
 
 const SAVED_DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
+/** Of weights that go from file to file. */
+const COPIED_DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 type SavedDType = (typeof SAVED_DTYPES)[number];
+
+/** What a class tells of how it is loaded. */
+export interface Loading {
+  readonly Config: typeof Dinov2Config;
+  readonly loadingOptions: readonly (keyof FromPretrainedOptions)[];
+  open(source: ModelSource, options: FromPretrainedOptions): Promise<Opened>;
+}
+
+/** What a model is loaded from. */
+export interface Opened {
+  readonly config: Dinov2Config;
+  /** To be closed. */
+  readonly checkpoint: Checkpoint;
+}
 
 /**
  * What DINOv2 models share: configuration, weights, calls one after the other. An instance is called like a function. It has an engine,
@@ -94,6 +129,9 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   static readonly Config: typeof Dinov2Config = Dinov2Config;
   /** What the names of the encoder's parameters begin with: nothing, or the name of the part that it is of the model. */
   static readonly encoderName: string | undefined = undefined;
+
+  /** Options of {@link from_pretrained} beside those of every model. */
+  static readonly loadingOptions: readonly (keyof FromPretrainedOptions)[] = [];
 
   readonly config: Dinov2Config;
   protected readonly engine: Engine;
@@ -234,16 +272,48 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     if (dtype === 'int8' && this.dtype !== 'int8') {
       throw new DTypeError(`save_pretrained: dtype "int8" needs a model that was loaded or made with dtype "int8", found "${this.dtype}"`);
     }
-    await saveCheckpoint(
-      folder,
-      this.parameters.all.flatMap((parameter) => savedTensors(parameter, this.#checkpointName(parameter.name), dtype)),
-      options,
-    );
+    const tensors = this.parameters.all.flatMap((parameter) => savedTensors(parameter, this.#checkpointName(parameter.name), dtype));
+    await this.#save(folder, dtype, tensors, options);
+  }
+
+  /**
+   * The same with the weights of a checkpoint, of which no more than one is in memory at a time: this model takes no memory for its own.
+   * @param checkpoint under the names of the parameters, as {@link open} gives it
+   * @throws {CheckpointError} when it does not fit, before anything is written; {DTypeError} for another dtype than of floats; the signal's reason
+   */
+  async saveFrom(
+    checkpoint: Checkpoint,
+    folder: string,
+    { dtype = 'float32', progress_callback, signal, ...options }: SavePretrainedOptions & LoadOptions = {},
+  ): Promise<void> {
+    checkDType(dtype, COPIED_DTYPES);
+    const kind = dtype as (typeof COPIED_DTYPES)[number];
+    const sources = match(this.parameters, checkpoint, (name) => this.parameterOf(name));
+    const tell = progressOf(checkpoint, sources, progress_callback);
+    const report = (file: string): void => {
+      signal?.throwIfAborted();
+      tell(file);
+    };
+    const tensors = this.parameters.all.map((parameter) => {
+      const from = sources.get(parameter) as string;
+      return copiedTensor(parameter, this.#checkpointName(parameter.name), kind, { checkpoint, from, report });
+    });
+    await this.#save(folder, dtype, tensors, options);
+    report(checkpoint.name);
+  }
+
+  async #save(folder: string, dtype: SavedDType, tensors: readonly NamedTensor[], options: SaveOptions): Promise<void> {
+    await saveCheckpoint(folder, tensors, options);
     await new (this.config.constructor as typeof Dinov2Config)({
       ...this.config.to_dict(),
       architectures: [this.constructor.name],
       torch_dtype: dtype === 'int8' ? 'float32' : dtype,
     }).save_pretrained(folder);
+  }
+
+  /** The configuration and the tensors that {@link from_pretrained} makes a model of. */
+  static async open(this: Loading, source: ModelSource, { config }: FromPretrainedOptions): Promise<Opened> {
+    return { config: await this.Config.from_pretrained(source, config), checkpoint: await openCanonical(source) };
   }
 
   /**
@@ -253,20 +323,17 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
    * on the way from the hub {AccessError}, {NetworkError}, {IntegrityError}, and {HostError} when the cache cannot be written
    */
   static async from_pretrained<T extends Dinov2PreTrainedModel<EncoderOutput, CallOptions>>(
-    this: (new (config: Dinov2Config, options: ModelOptions) => T) & { readonly Config: typeof Dinov2Config },
+    this: (new (config: Dinov2Config, options: ModelOptions) => T) & Loading,
     source: ModelSource,
     options: FromPretrainedOptions = {},
   ): Promise<T> {
-    checkOptions('from_pretrained', options, LOADING_OPTIONS);
+    checkOptions('from_pretrained', options, [...LOADING_OPTIONS, ...this.loadingOptions]);
     const { hub, rest: own } = splitOptions(options);
-    const { config: overrides, calibration, ...rest } = own;
+    const { config: _, head: _h, depthRange: _d, calibration, ...rest } = own;
     const { progress_callback, signal } = hub;
-    const files = await openModel(source, hub);
-    const config = await this.Config.from_pretrained(files, overrides);
-    const file = await openCheckpoint(files);
+    const { config, checkpoint } = await this.open(await openModel(source, hub), options);
     let model: T | undefined;
     try {
-      const checkpoint = canonical(file);
       model = new this(config, { ...(isQuantized(checkpoint) && { dtype: 'int8' }), ...rest, initialize: false });
       const made = model;
       const { encoder } = made;
@@ -276,11 +343,11 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
         ...(signal && { signal }),
         ...(calibration && { calibration }),
       });
-      if (!encoder.streamed) await file.close();
+      if (!encoder.streamed) await checkpoint.close();
       return model;
     } catch (error) {
       model?.dispose();
-      await file.close();
+      await checkpoint.close();
       throw error;
     }
   }
@@ -299,6 +366,11 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   /** How many threads share the work. */
   get threads(): number {
     return this.engine.threads;
+  }
+
+  /** How many numbers its weights are. */
+  num_parameters(): number {
+    return this.parameters.all.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
   }
 
   /** The build of the kernels that the model runs on. */

@@ -70,6 +70,75 @@ export function recogniseDinov2(
   };
 }
 
+/** Whether these are the tensors of a Depth Anything in the layout of its authors. */
+export function isDepthAnything({ entries }: Checkpoint): boolean {
+  return entries.has('depth_head.scratch.output_conv1.weight');
+}
+
+/** Blocks of each version, as the authors number them from 1: the last four, or by the depth of the encoder. */
+const VERSION_1 = (depth: number): number[] => [depth - 3, depth - 2, depth - 1, depth];
+
+/** Metres of the largest depth, by the words that the names of metric checkpoints have. */
+const METRIC_DEPTH: readonly (readonly [word: RegExp, metres: number])[] = [
+  [/hypersim|indoor/i, 20],
+  [/vkitti|outdoor/i, 80],
+];
+
+/**
+ * The configuration of a Depth Anything that comes without one. Its tensors do not tell the version, that is which blocks feed the neck,
+ * nor whether the depth is metric; the names under which the authors publish their files do: depth_anything_vits14.pth,
+ * depth_anything_v2_vits.pth, depth_anything_v2_metric_hypersim_vits.pth. Under another name `given.out_indices` tells the version, and
+ * `depth_estimation_type` and `max_depth` in the option config the kind of depth.
+ * @throws {CheckpointError} when it is none, or when the version is not known
+ */
+export function recogniseDepthAnything(
+  checkpoint: Checkpoint,
+  given: { readonly num_attention_heads?: number; readonly out_indices?: readonly number[] | null } = {},
+): JsonObject & { readonly model_type: 'depth_anything' } {
+  const { num_labels: _, ...encoder } = recogniseDinov2(checkpoint, given);
+  const { entries, name } = canonical(checkpoint);
+  const outputs = (tensor: string): number => {
+    const [channels] = entries.get(tensor)?.dims ?? [];
+    if (channels) return channels;
+    throw new CheckpointError(`${name}: not recognised as a Depth Anything: expected a tensor ${describe(tensor)}, found none`);
+  };
+  const file = fileOf(name);
+  const isVersion2 = /_v2[_.]/i.test(file);
+  const depth = encoder.num_hidden_layers as number;
+  const out_indices =
+    given.out_indices ?? (isVersion2 ? spreadBlocks(depth) : /depth_anything_vit/i.test(file) ? VERSION_1(depth) : undefined);
+  if (!out_indices) {
+    const versions = `${describe(VERSION_1(depth))} in version 1, ${describe(spreadBlocks(depth))} in version 2`;
+    throw new CheckpointError(
+      `${name}: expected a name like depth_anything_vits14.pth or depth_anything_v2_vits.pth, found one that does not tell the version: give out_indices in the option config, ${versions}`,
+    );
+  }
+  const metres = METRIC_DEPTH.find(([word]) => word.test(file))?.[1];
+  return {
+    model_type: 'depth_anything',
+    backbone_config: { ...encoder, out_indices: [...out_indices], reshape_hidden_states: false },
+    reassemble_hidden_size: encoder.hidden_size,
+    neck_hidden_sizes: [0, 1, 2, 3].map((level) => outputs(`neck.reassemble_stage.layers.${level}.projection.weight`)),
+    fusion_hidden_size: outputs('neck.convs.0.weight'),
+    head_hidden_size: outputs('head.conv2.weight'),
+    ...(metres !== undefined && { depth_estimation_type: 'metric', max_depth: metres }),
+  };
+}
+
+/** The name of a file without its folder. */
+export function fileOf(path: string): string {
+  return path.replace(/^.*[\\/]/s, '');
+}
+
+/**
+ * The four blocks, numbered from 1, from which the authors feed a dense head: every quarter of the encoder, but the fifth in place of the
+ * sixth of 24 (dinov2/hub/depthers.py, `out_index`).
+ */
+export function spreadBlocks(depth: number): number[] {
+  const quarters = [1, 2, 3, 4].map((i) => Math.max(1, Math.floor((i * depth) / 4)));
+  return depth === 24 ? [5, ...quarters.slice(1)] : quarters;
+}
+
 /** The quotient that, multiplied by the divisor and rounded down, is the dividend again. */
 function ratio(dividend: number, divisor: number): number {
   const quotient = dividend / divisor;

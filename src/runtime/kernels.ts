@@ -118,10 +118,13 @@ export interface Kernels {
   ): void;
   f32_softmax(rows: number, columns: number, x: Address, y: Address): void;
   f32_layer_norm(rows: number, columns: number, x: Address, weight: Address, bias: Address, epsilon: number, y: Address): void;
+  f32_l2_norm(rows: number, columns: number, epsilon: number, x: Address, y: Address): void;
+  f32_bin_mean(rows: number, columns: number, x: Address, values: Address, y: Address): void;
   f32_activation(count: number, kind: number, x: Address, y: Address): void;
   f32_swiglu(rows: number, width: number, x: Address, y: Address): void;
   f32_add(rows: number, columns: number, x: Address, y: Address, ldy: number, z: Address): void;
   f32_mul(rows: number, columns: number, x: Address, y: Address, ldy: number, z: Address): void;
+  f32_clamp(count: number, least: number, most: number, x: Address, y: Address): void;
   f32_mean(rows: number, columns: number, x: Address, ldx: number, y: Address): void;
   f32_transpose(rows: number, columns: number, x: Address, y: Address): void;
   f32_patchify(

@@ -328,6 +328,42 @@ function integerAttention(keys: number, width: number, scale: number): Attention
   };
 }
 
+/** x, but at least `least` and at most `most`. @throws {DTypeError} */
+export function clamp(x: Tensor, least: number, most: number): Float32 {
+  return operate('clamp', [x], (engine, [a]) => {
+    const y = place(engine, 'float32', a.dims);
+    engine.call('f32_clamp', a.size, least, most, addressOf(a), addressOf(y));
+    return y;
+  });
+}
+
+/**
+ * x / max(|x|, epsilon) over the last dimension, as `torch.nn.functional.normalize`; |x| is the Euclidean length. @throws {DTypeError}
+ */
+export function normalize(x: Tensor, epsilon = 1e-12): Float32 {
+  return operate('normalize', [x], (engine, [a]) => {
+    const y = place(engine, 'float32', a.dims);
+    const columns = a.dims.at(-1) ?? 1;
+    engine.call('f32_l2_norm', columns ? a.size / columns : 0, columns, epsilon, addressOf(a), addressOf(y));
+    return y;
+  });
+}
+
+/**
+ * The mean of `values` under the weights max(x, 0) + 0.1, as a network that sorts into bins means it (AdaBins, Bhat et al. 2021): x (...,
+ * bins), values (bins) -> (...). @throws {ShapeError} {DTypeError}
+ */
+export function binMean(x: Tensor, values: Tensor): Float32 {
+  const bins = x.dims.at(-1) ?? 0;
+  if (bins === 0) throw new ShapeError(`binMean: expected x of one bin or more, found [${x.dims}]`);
+  checkDims('binMean: values', [bins], values.dims);
+  return operate('binMean', [x, values], (engine, [a, v]) => {
+    const y = place(engine, 'float32', a.dims.slice(0, -1));
+    engine.call('f32_bin_mean', y.size, bins, addressOf(a), addressOf(v), addressOf(y));
+    return y;
+  });
+}
+
 /**
  * The image as a matrix of patches, in the order of the weights of a convolution: (channels, height, width) -> (rows * columns, channels *
  * patch height * patch width). Pixels right of or below the last whole patch are left out. @throws {ShapeError} {DTypeError}

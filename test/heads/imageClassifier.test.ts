@@ -13,7 +13,7 @@ function featuresOf(tokens: Float32Array): number[] {
 }
 
 test('logits are a linear layer on the class token and the mean of the patch tokens', () => {
-  const { layer, weight, place } = build((p) => new ImageClassifier(p, WIDTH, 3));
+  const { layer, weight, place } = build((p) => new ImageClassifier(p, { width: WIDTH, labels: 3 }));
   const tokens = place([1 + PATCHES, WIDTH], 5);
   assert.is(layer.outputs, 3);
   const logits = layer.forward(tokens.at(0), tokens.slice(1));
@@ -24,7 +24,7 @@ test('logits are a linear layer on the class token and the mean of the patch tok
 });
 
 test('without labels the features are the output', () => {
-  const { layer, place } = build((p) => new ImageClassifier(p, WIDTH, 0));
+  const { layer, place } = build((p) => new ImageClassifier(p, { width: WIDTH, labels: 0 }));
   const tokens = place([1 + PATCHES, WIDTH], 5);
   assert.is(layer.outputs, 2 * WIDTH);
   assertSame(layer.forward(tokens.at(0), tokens.slice(1)).data, Float32Array.from(featuresOf(tokens.data)));

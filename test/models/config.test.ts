@@ -42,11 +42,20 @@ test('every field has the default of transformers v4.37.2', () => {
       id2label: { 0: 'LABEL_0', 1: 'LABEL_1' },
       label2id: { LABEL_0: 0, LABEL_1: 1 },
       problem_type: null,
+      classifier_layers: 1, // ours
       output_attentions: false,
       output_hidden_states: false,
       return_dict: true,
     },
   );
+});
+
+test('a classifier on several layers is a field of ours, written where it is not 1', async () => {
+  assert.not('classifier_layers' in new Dinov2Config().to_dict());
+  assert.is(new Dinov2Config({ classifier_layers: 4 }).to_dict().classifier_layers, 4);
+  for (const wrong of [0, 13, 1.5, '4']) {
+    await refuses(() => new Dinov2Config({ classifier_layers: wrong as number }), ConfigError, '"classifier_layers"', 'from 1 to 12');
+  }
 });
 
 test('sizes that models need follow from the fields', () => {

@@ -148,3 +148,22 @@ export function transpose(x: Numbers, rows: number, columns: number): Float64Arr
 export function mean(x: Numbers, rows: number, columns: number): Float64Array {
   return fill(columns, (column) => sum(rows, (row) => at(x, row * columns + column)) / rows);
 }
+
+/** The mean of `values` under the weights max(x, 0) + 0.1 of each row of x. */
+export function binMean(x: Numbers, values: Numbers): Float64Array {
+  const columns = values.length;
+  return Float64Array.from({ length: x.length / columns }, (_, row) => {
+    const weights = Array.from({ length: columns }, (_, i) => Math.max(x[row * columns + i] as number, 0) + 0.1);
+    const sum = weights.reduce((total, weight, i) => total + weight * (values[i] as number), 0);
+    return sum / weights.reduce((total, weight) => total + weight, 0);
+  });
+}
+
+/** x / max(|x|, epsilon) for each row. */
+export function l2Norm(x: Numbers, columns: number, epsilon: number): Float64Array {
+  return Float64Array.from({ length: x.length }, (_, i) => {
+    const first = Math.floor(i / columns) * columns;
+    const row = Array.from({ length: columns }, (_, c) => x[first + c] as number);
+    return (x[i] as number) / Math.max(Math.hypot(...row), epsilon);
+  });
+}

@@ -24,6 +24,7 @@ import {
   Tensor,
   transpose,
 } from '../../src/tensor/index.ts';
+import { binMean, clamp, normalize } from '../../src/tensor/ops.ts';
 import { refuses } from '../helpers.ts';
 import { assertSame, assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/ops.ts';
@@ -308,6 +309,20 @@ test('operands are left as they are, and results own their data', () => {
   const kept = results.map((result) => result.data.slice());
   for (let i = 0; i < 5; i++) matmul(randomTensor([40, 40], i), randomTensor([40, 40], i));
   for (const [i, result] of results.entries()) assertSameBits(result.data, kept[i] as Float32Array, `result ${i}`);
+});
+
+test('clamp, normalize and binMean work on the last dimension of any tensor', async () => {
+  const x = tensor([-3, 0.5, 4, 0, 0, 0], 2, 3);
+  assertSame(clamp(x, -1, 1).data, Float32Array.of(-1, 0.5, 1, 0, 0, 0));
+  assertWithin(normalize(x).data, reference.l2Norm(x.data, 3, 1e-12), 1e-7);
+  assertWithin(normalize(x, 10).data, Float32Array.of(-0.3, 0.05, 0.4, 0, 0, 0), 1e-7);
+  const values = tensor([1, 2, 6]);
+  const mean = binMean(x.reshape(2, 1, 3), values);
+  assert.equal(mean.dims, [2, 1]);
+  assertWithin(mean.data, [(0.1 + 1.2 + 24.6) / (0.1 + 0.6 + 4.1), 3], 1e-6);
+  await refuses(() => binMean(x, tensor([1, 2])), ShapeError, 'binMean: values', '[3]', '[2]');
+  await refuses(() => binMean(tensor([], 2, 0), tensor([], 0)), ShapeError, 'one bin or more');
+  await refuses(() => clamp(new Tensor('int32', [1], [1]), 0, 1), DTypeError, 'clamp');
 });
 
 test.run();

@@ -77,4 +77,24 @@ testKernels('f32_transpose moves every bit', (bench) => {
   );
 });
 
+testKernels('f32_clamp is exact for every number, and NaN stays', (bench) => {
+  fc.assert(
+    fc.property(shape, fc.boolean(), fc.boolean(), ({ rows, columns, shift, seed }, any, inPlace) => {
+      const x = (any ? randomBits : randomFloats)(rows * columns, seed);
+      const found = bench.try(() => {
+        const from = inPlace ? bench.output(x, { shift }) : bench.input(x, { shift });
+        const y = inPlace ? from : bench.room(x.length, { shift });
+        bench.engine.call('f32_clamp', x.length, -0.25, 0.5, from, y);
+        return bench.read(y, x.length);
+      });
+      assertSame(
+        found,
+        x.map((value) => Math.min(Math.max(value, -0.25), 0.5)),
+        'y',
+      );
+    }),
+    { seed: 4, numRuns: 200 },
+  );
+});
+
 test.run();
