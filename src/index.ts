@@ -1,4 +1,4 @@
-/** DINOv2 on WebAssembly: the models, the image processor and the tensors they speak in. */
+/** DINOv2 on WebAssembly: the models, the image processors, the tensors they speak in, and pipelines from an image to a result. */
 
 import { host } from '#host';
 import type { ModelSource } from './files/source.ts';
@@ -39,6 +39,16 @@ export {
   Dinov2WithRegistersForImageClassification,
   Dinov2WithRegistersModel,
 } from './models/withRegisters.ts';
+export {
+  type DepthEstimation,
+  DepthEstimationPipeline,
+  ImageClassificationPipeline,
+  ImageFeatureExtractionPipeline,
+  type ImageSegmentation,
+  ImageSegmentationPipeline,
+  type Pipelines,
+  pipeline,
+} from './tasks/pipeline.ts';
 export { argmax, softmax, Tensor } from './tensor/index.ts';
 
 /**

@@ -18,3 +18,16 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   }
   return signal;
 }
+
+/**
+ * Bytes: "5GB" is 5 * 10^9 and "5GiB" 5 * 2^30, as in transformers.
+ * @throws {ArgumentError} naming the option
+ */
+export function parseSize(option: string, size: number | string): number {
+  const [, amount, unit = '', binary] = /^(\d+(?:\.\d+)?) ?([KMG])(i?)B$/i.exec(String(size)) ?? [];
+  const power = 'KMG'.indexOf(unit.toUpperCase()) + 1;
+  const bytes = typeof size === 'number' ? size : Number(amount) * (binary ? 1024 : 1000) ** power;
+  if (!(bytes >= 1))
+    throw new ArgumentError(`${option}: expected a number of bytes, or text like "5GB" or "200MiB", found ${describe(size)}`);
+  return bytes;
+}

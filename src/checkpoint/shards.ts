@@ -3,6 +3,7 @@ import { describe, isJsonObject } from '../files/json.ts';
 import { jsonFile, type OutputFile, writeFiles } from '../files/output.ts';
 import { fileSystem, type ModelSource, readJson, type Source, staysInside } from '../files/source.ts';
 import { openModel } from '../hub/source.ts';
+import { parseSize } from '../options.ts';
 import { Checkpoint, type Entry } from './checkpoint.ts';
 import { canonical } from './names.ts';
 import { openPth } from './pth.ts';
@@ -77,7 +78,7 @@ export async function saveCheckpoint(
   const system = fileSystem();
   const all = [...tensors];
   checkTensors(all);
-  const shards = split(all, parseSize(max_shard_size));
+  const shards = split(all, parseSize('max_shard_size', max_shard_size));
   const single = system.join(folder, SINGLE);
   const file = (path: string, shard: readonly NamedTensor[]): OutputFile => ({
     path,
@@ -165,15 +166,4 @@ function split(tensors: readonly NamedTensor[], limit: number): NamedTensor[][] 
 function shardName(number: number, count: number): string {
   const digits = (n: number): string => String(n).padStart(5, '0');
   return `model-${digits(number)}-of-${digits(count)}.safetensors`;
-}
-
-/** "5GB" is 5 * 10^9 bytes and "5GiB" 5 * 2^30, as in transformers. */
-function parseSize(size: number | string): number {
-  const [, amount, unit = '', binary] = /^(\d+(?:\.\d+)?) ?([KMG])(i?)B$/i.exec(String(size)) ?? [];
-  const power = 'KMG'.indexOf(unit.toUpperCase()) + 1;
-  const bytes = typeof size === 'number' ? size : Number(amount) * (binary ? 1024 : 1000) ** power;
-  if (!(bytes >= 1)) {
-    throw new ArgumentError(`max_shard_size: expected a number of bytes, or text like "5GB" or "200MiB", found ${describe(size)}`);
-  }
-  return bytes;
 }

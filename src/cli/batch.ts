@@ -4,12 +4,12 @@ import { openModel } from '../hub/source.ts';
 import { AutoImageProcessor, type BitImageProcessor, EMBEDDED_MODEL, type FromPretrainedOptions, type ModelSource } from '../index.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { findImages } from './images.ts';
-import { type Progress, showProgress } from './progress.ts';
+import { showProgress } from './progress.ts';
 import { type Format, fileSink, type Result, type Sink, stdoutSink } from './results.ts';
 import { lineOf, Pipe, type Terminal } from './terminal.ts';
 
-/** What every command takes. */
-export interface BatchOptions {
+/** Which model a command works with, and how it sees images. */
+export interface ModelChoice {
   /** The folder of a model, or its name on the hub. Default the embedded one. */
   readonly model?: string;
   /** Of a model on the hub. Default main. */
@@ -18,19 +18,32 @@ export interface BatchOptions {
   readonly offline?: boolean;
   readonly posEmbed?: PosEmbed;
   readonly build?: KernelBuild | 'auto';
+  readonly dtype?: NonNullable<FromPretrainedOptions['dtype']>;
+  /** Default `auto`. */
+  readonly threads?: number | 'auto';
+  /** Bytes. */
+  readonly memoryLimit?: number;
   /** Whether pictures are turned upright as their EXIF orientation says. */
   readonly exifOrientation?: boolean;
+}
+
+/** What every command on images takes. */
+export interface BatchOptions extends ModelChoice {
   /** Whether stdout gets JSON. */
   readonly json?: boolean;
   /** A file for the results, which then are not on stdout, unless as JSON. */
   readonly output?: string;
 }
 
-/** What a command starts from. */
-export interface Setup {
-  readonly images: readonly string[];
+/** Where the model comes from, and how it is loaded. */
+export interface ModelSetup {
   readonly source: ModelSource;
   readonly loading: FromPretrainedOptions & { readonly signal: AbortSignal };
+}
+
+/** What a command starts from. */
+export interface Setup extends ModelSetup {
+  readonly images: readonly string[];
   readonly processor: BitImageProcessor;
 }
 
@@ -49,32 +62,57 @@ export interface Job {
 
 const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying out only: for real work, --model MODEL\n';
 
+/** The model that was chosen; that it is but the demonstration is said on stderr. */
+export async function setUpModel(choice: ModelChoice, { stderr, signal, onDownload }: Terminal): Promise<ModelSetup> {
+  const { model, revision, offline, posEmbed, build, dtype, threads = 'auto', memoryLimit } = choice;
+  if (model === undefined) stderr.write(DEMONSTRATION);
+  const hub = { signal, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) };
+  return {
+    source: await openModel(model ?? EMBEDDED_MODEL, hub),
+    loading: {
+      signal,
+      threads,
+      ...(posEmbed && { posEmbed }),
+      ...(build && { build }),
+      ...(dtype && { dtype }),
+      ...(memoryLimit !== undefined && { memoryLimit }),
+    },
+  };
+}
+
 /**
  * Runs a command on images, one after the other. An input that cannot be used is reported on stderr, and the others go on.
  * @returns how many inputs failed
  * @throws what keeps the command from working at all: a wrong model, a place that cannot be written; the reason of `terminal.signal`
  */
 export async function runBatch(inputs: readonly string[], options: BatchOptions, terminal: Terminal, command: Command): Promise<number> {
-  const { output, json = false, model, revision, offline, posEmbed, build } = options;
-  const { stdout, stderr, signal, onDownload } = terminal;
+  const { output, json = false } = options;
+  const { stdout, stderr } = terminal;
   const toStdout = json || output === undefined;
   const { images, problems } = await findImages(inputs);
   for (const problem of problems) stderr.write(lineOf(problem));
   if (images.length === 0) return problems.length;
 
-  if (model === undefined) stderr.write(DEMONSTRATION);
-  const hub = { signal, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) };
-  const loading = { signal, ...(posEmbed && { posEmbed }), ...(build && { build }) };
+  const { source, loading } = await setUpModel(options, terminal);
   const sinks: Sink[] = [];
   try {
-    const source = await openModel(model ?? EMBEDDED_MODEL, hub);
     if (output !== undefined) sinks.push(await fileSink(output, command.formats));
     if (toStdout) sinks.push(stdoutSink(new Pipe(stdout), { json }));
     const processor = await AutoImageProcessor.from_pretrained(source);
     const job = await command.open({ images, source, loading, processor });
     const bar = stderr.isTTY === true && !(toStdout && stdout.isTTY) && images.length > 1; // results that are seen tell the progress
     const progress = showProgress(images.length, stderr, { bar });
-    const failed = await runAll(images, job, sinks, progress, signal).finally(() => {
+    const work = async (image: string): Promise<void> => {
+      const result = await job.run(image);
+      for (const sink of sinks) sink.check?.(result);
+      for (const sink of sinks) await sink.write(result);
+    };
+    const failed = await forEachImage(images, work, {
+      signal: terminal.signal,
+      isWanted: () => sinks.some((sink) => sink.isOpen),
+      onFailure: (image, error) => progress.log(lineOf(error, image)),
+      onDone: () => progress.step(),
+    }).finally(() => {
       progress.stop();
       job.dispose();
     });
@@ -89,31 +127,36 @@ export async function runBatch(inputs: readonly string[], options: BatchOptions,
   }
 }
 
-/** @returns how many images failed */
-async function runAll(
+export interface ForEachOptions {
+  readonly signal: AbortSignal;
+  /** Whether anybody waits for more. Default always. */
+  isWanted?(): boolean;
+  /** Hears of each image that cannot be used; the others go on. */
+  onFailure(image: string, error: unknown): void;
+  /** After each image. */
+  onDone(): void;
+}
+
+/**
+ * Does the work on images one after the other.
+ * @returns how many failed
+ * @throws {HostError} what concerns more than one image; the signal's reason
+ */
+export async function forEachImage(
   images: readonly string[],
-  job: Job,
-  sinks: readonly Sink[],
-  progress: Progress,
-  signal: AbortSignal,
+  work: (image: string) => Promise<void>,
+  { signal, isWanted = () => true, onFailure, onDone }: ForEachOptions,
 ): Promise<number> {
   let failed = 0;
   for (const image of images) {
     signal.throwIfAborted();
-    if (!sinks.some((sink) => sink.isOpen)) break;
-    const result = await runOne(image, job, sinks).catch((error: unknown) => {
+    if (!isWanted()) break;
+    await work(image).catch((error: unknown) => {
       if (signal.aborted || error instanceof HostError) throw error;
-      progress.log(lineOf(error, image));
+      onFailure(image, error);
       failed += 1;
     });
-    if (result) for (const sink of sinks) await sink.write(result);
-    progress.step();
+    onDone();
   }
   return failed;
-}
-
-async function runOne(image: string, job: Job, sinks: readonly Sink[]): Promise<Result> {
-  const result = await job.run(image);
-  for (const sink of sinks) sink.check?.(result);
-  return result;
 }

@@ -20,7 +20,7 @@ export function embedImages(inputs: readonly string[], options: EmbedOptions, te
         async run(image) {
           const { pixel_values } = await processor(image, { exifOrientation });
           const { last_hidden_state } = await model({ pixel_values }, { signal: loading.signal });
-          const tensor = embed(last_hidden_state, { pooling }).at(0); // (width)
+          const tensor = embed(last_hidden_state, { pooling, registers: model.config.registers }).at(0); // (width)
           return {
             image,
             tensor,

@@ -1,13 +1,11 @@
-import { basename } from 'node:path';
 import { ArgumentError } from '../errors.ts';
-import { writeFiles } from '../files/output.ts';
-import { fileSystem } from '../files/source.ts';
 import { AutoBackbone, AutoConfig, RawImage } from '../index.ts';
 import { bytePicture, colorPicture, encodePng, sideBySide } from '../plot/index.ts';
 import { patchAlignedSize, patchFeatures, patchGrid, pca } from '../tasks/index.ts';
 import type { Float32 } from '../tensor/index.ts';
 import { type BatchOptions, runBatch, type Setup } from './batch.ts';
-import { FORMATS, firstValues, orHostError } from './results.ts';
+import { picturePaths, writePicture } from './pictures.ts';
+import { FORMATS, firstValues } from './results.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface FeaturesOptions extends BatchOptions {
@@ -27,7 +25,8 @@ export function extractFeatures(inputs: readonly string[], options: FeaturesOpti
   return runBatch(inputs, options, terminal, {
     formats: FORMATS,
     async open(setup) {
-      const pictures = options.pca === undefined ? undefined : picturePaths(options.pca, setup.images);
+      const pictures =
+        options.pca === undefined ? undefined : picturePaths(options.pca, setup.images, { option: 'pca', ending: '.pca.png' });
       const model = await backboneAt(options.layer ?? -1, setup);
       return {
         async run(path) {
@@ -44,7 +43,7 @@ export function extractFeatures(inputs: readonly string[], options: FeaturesOpti
           const picture = pictures?.get(path);
           if (picture) {
             const bytes = await setup.processor(image, { ...whole, do_rescale: false, do_normalize: false });
-            await writePicture(picture, bytePicture(bytes.pixel_values.at(0)), tensor);
+            await writePicture(picture, await pictureOf(bytePicture(bytes.pixel_values.at(0)), tensor));
           }
           const text = `${path}  ${rows} x ${columns} patches of ${tensor.dims[2]}  ${firstValues(tensor)}`;
           return { image: path, tensor, fields: () => ({ features: tensor.tolist() }), text: picture ? `${text}  ${picture}` : text };
@@ -64,22 +63,8 @@ async function backboneAt(layer: number, { source, loading }: Setup): Promise<Aw
   });
 }
 
-/** The file for the picture of each image. @throws {ArgumentError} when two images would have the same */
-function picturePaths(folder: string, images: readonly string[]): ReadonlyMap<string, string> {
-  const byPath = new Map<string, string>();
-  for (const image of images) {
-    const path = fileSystem().join(folder, `${basename(image)}.pca.png`);
-    const other = byPath.get(path);
-    if (other !== undefined)
-      throw new ArgumentError(`pca: expected images of different names, found ${other} and ${image}: run them separately`);
-    byPath.set(path, image);
-  }
-  return new Map(Array.from(byPath, ([path, image]) => [image, path]));
-}
-
-/** What the model saw, and beside it the principal components of features (rows, columns, hidden). */
-async function writePicture(path: string, seen: RawImage, features: Float32): Promise<void> {
+/** What the model saw, and beside it the principal components of features (rows, columns, hidden), as a PNG file. */
+async function pictureOf(seen: RawImage, features: Float32): Promise<Uint8Array> {
   const [colors] = pca([features]);
-  const png = encodePng(sideBySide([seen, await colorPicture(colors as Float32, seen)]));
-  await orHostError(path, writeFiles([{ path, write: (writer) => writer.write(png) }]));
+  return encodePng(sideBySide([seen, await colorPicture(colors as Float32, seen)]));
 }

@@ -3,7 +3,8 @@ import { glob, isDynamicPattern } from 'tinyglobby';
 import { NotFoundError } from '../errors.ts';
 import { fileSystem } from '../files/source.ts';
 
-const IN_FOLDERS = '**/*.{png,jpg,jpeg}';
+const IN_FOLDER = '*.{png,jpg,jpeg}';
+const IN_FOLDERS = `**/${IN_FOLDER}`;
 
 export interface Found {
   /** Paths, each once: in the order of the arguments, within a folder or pattern by name. */
@@ -34,6 +35,39 @@ export async function findImages(inputs: readonly string[]): Promise<Found> {
     }
   }
   return { images: [...images], problems };
+}
+
+/** A class, and the images of it. */
+export interface LabelledFolder {
+  readonly label: string;
+  readonly images: readonly string[];
+}
+
+/**
+ * The folders in a folder, each a class of its name, with all PNG and JPEG files in and below them, by name. Folders whose names begin with
+ * a point are passed over.
+ * @returns `problems`: one for each folder without images, and one for images that are in none
+ * @throws {NotFoundError} when there is no such folder, or none with images in it
+ */
+export async function findLabelledFolders(folder: string): Promise<{ classes: LabelledFolder[]; problems: NotFoundError[] }> {
+  const files = fileSystem();
+  const expected = 'a folder with a folder of images for each class';
+  if ((await files.kind(folder)) !== 'folder') throw new NotFoundError(`${folder}: expected ${expected}, found no folder`);
+  const classes: LabelledFolder[] = [];
+  const problems: NotFoundError[] = [];
+  for (const label of await files.list(folder)) {
+    const path = files.join(folder, label);
+    if (label.startsWith('.') || (await files.kind(path)) !== 'folder') continue;
+    const images = (await imagesBelow(path)).sort();
+    if (images.length > 0) classes.push({ label, images });
+    else problems.push(new NotFoundError(`${path}: expected PNG or JPEG files of the class "${label}", found none: left out`));
+  }
+  if (classes.length === 0) throw new NotFoundError(`${folder}: expected ${expected}, found none`);
+  const loose = await glob(IN_FOLDER, { cwd: folder, caseSensitiveMatch: false, expandDirectories: false });
+  if (loose.length > 0) {
+    problems.push(new NotFoundError(`${folder}: expected images in the folder of their class, found ${loose.length} beside: left out`));
+  }
+  return { classes, problems };
 }
 
 async function imagesBelow(folder: string): Promise<string[]> {

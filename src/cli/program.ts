@@ -1,15 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { POS_EMBEDS } from '../nn/positionEmbedding.ts';
+import { parseSize } from '../options.ts';
+import { COLORMAPS } from '../plot/index.ts';
 import { POOLINGS } from '../tasks/index.ts';
-import type { BatchOptions } from './batch.ts';
 import { classifyImages } from './classify.ts';
 import { addConvert } from './convert.ts';
+import { estimateDepth } from './depth.ts';
 import { embedImages } from './embed.ts';
 import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
+import { CLASSIFIERS, fitProbe, testProbe } from './probe.ts';
 import { showDownloads } from './progress.ts';
 import { FORMATS, type Format, formatOf } from './results.ts';
+import { segmentImages } from './segment.ts';
 import { lineOf, type Terminal } from './terminal.ts';
 
 /** Exit codes beside 0. */
@@ -38,15 +42,25 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 }
 
 interface Subcommand {
+  /** One word, or that of a group and its own. */
   readonly name: string;
   readonly description: string;
-  /** Endings of files it can write. */
+  /** What stands behind the name: several images, unless it is said here. */
+  readonly argument?: { readonly name: string; readonly description: string };
+  /** Endings of files that its results can be written to. None: they cannot. */
   readonly formats: readonly Format[];
   /** Beside those that all have. */
   readonly options: readonly Option[];
   readonly examples: readonly string[];
-  readonly run: (images: readonly string[], options: BatchOptions, terminal: Terminal) => Promise<number>;
+  /** Given the argument and the options as commander parses them. */
+  readonly run: (argument: never, options: never, terminal: Terminal) => Promise<number>;
 }
+
+const IMAGES = { name: 'image...', description: 'PNG and JPEG files, folders, patterns like "photos/*.jpg"' };
+const CLASSES = { name: 'folder', description: 'a folder with a folder of PNG and JPEG files for each class, named by it' };
+
+/** The default of several numbers. */
+const ONE: readonly number[] = [1];
 
 const SUBCOMMANDS: readonly Subcommand[] = [
   {
@@ -61,8 +75,18 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     name: 'classify',
     description: 'The labels of each image with the highest scores. A .npy or .safetensors file gets the scores of all.',
     formats: FORMATS,
-    options: [new Option('--top <number>', 'labels an image').argParser(integer(1)).default(5)],
-    examples: ['classify cat.jpg dog.png', 'classify photos --top 1 --output labels.jsonl'],
+    options: [
+      new Option('--top <number>', 'labels an image').argParser(integer(1)).default(5),
+      new Option(
+        '--head <file>',
+        "in place of the model's: a classifier from dinov2 probe fit, or a linear head of facebookresearch/dinov2",
+      ),
+    ],
+    examples: [
+      'classify cat.jpg dog.png',
+      'classify photos --top 1 --output labels.jsonl',
+      'classify cat.jpg --model dinov2-small --head pets.safetensors',
+    ],
     run: classifyImages,
   },
   {
@@ -76,6 +100,70 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     ],
     examples: ['features cat.jpg --size 448 --pca pictures', 'features photos --output photos.safetensors'],
     run: extractFeatures,
+  },
+  {
+    name: 'depth',
+    description: 'The depth of each pixel: pictures, and (height, width) an image in .npy and .safetensors files.',
+    formats: FORMATS,
+    options: [
+      new Option('--head <file>', 'a depth head of facebookresearch/dinov2, for a model that is an encoder'),
+      new Option('--pictures <folder>', 'write a coloured picture of each image, with a legend, IMAGE.depth.png'),
+      new Option('--colormap <name>', 'its colours, from far to near; with _r from near to far').choices(COLORMAPS).default('inferno'),
+      new Option(
+        '--png16 <folder>',
+        'write a grey picture of 16 bits of each image: metres times 256, or relative depth; IMAGE.depth16.png',
+      ),
+    ],
+    examples: [
+      'depth cat.jpg --model depth-anything-v2-small-hf --pictures pictures',
+      'depth photos --model depth-anything-v2-small-hf --colormap spectral_r --pictures pictures --output depth.safetensors',
+    ],
+    run: estimateDepth,
+  },
+  {
+    name: 'segment',
+    description: 'The label of each pixel: pictures, and (height, width) label numbers an image in .npy and .safetensors files.',
+    formats: FORMATS,
+    options: [
+      new Option('--head <file>', 'a segmentation head of facebookresearch/dinov2, for a model that is an encoder'),
+      new Option('--pictures <folder>', 'write each image with the labels as colours, and a legend, IMAGE.segments.png'),
+      new Option('--scales <numbers...>', 'sizes at which images are seen; the authors: 1 1.32 1.73 2.28 3')
+        .argParser(numbers)
+        .default(ONE, '1'),
+      new Option('--flip', 'average the mirror image in, as the authors do'),
+    ],
+    examples: ['segment cat.jpg --model dinov2_vits14_pretrain.pth --head dinov2_vits14_ade20k_linear_head.pth --pictures pictures'],
+    run: segmentImages,
+  },
+  {
+    name: 'probe fit',
+    description: 'A classifier of your own from labelled images: a linear layer on the features of the model, or their nearest neighbours.',
+    argument: CLASSES,
+    formats: [],
+    options: [
+      new Option('--output <path>', 'write the classifier to a .safetensors file, or with the model to a folder').makeOptionMandatory(),
+      new Option('--classifier <kind>', 'what it is').choices(CLASSIFIERS).default('linear'),
+      new Option('--regularization <number>', 'what holds the weights of a linear layer back (default: by cross-validation)').argParser(
+        number,
+      ),
+      new Option('--seed <number>', 'how images are dealt out for cross-validation').argParser(integer()).default(0),
+      new Option('--k <number>', 'how many nearest neighbours vote').argParser(integer(1)).default(20),
+    ],
+    examples: [
+      'probe fit pets --model dinov2-small --output pets.safetensors',
+      'probe fit pets --model dinov2-small --output pets-model',
+      'probe fit pets --model dinov2-small --classifier knn --output neighbours.safetensors',
+    ],
+    run: fitProbe,
+  },
+  {
+    name: 'probe test',
+    description: 'How well a classifier from dinov2 probe fit does: what is right, class by class, and what is taken for what.',
+    argument: CLASSES,
+    formats: ['json'],
+    options: [new Option('--head <file>', 'the classifier').makeOptionMandatory()],
+    examples: ['probe test more-pets --model dinov2-small --head pets.safetensors'],
+    run: testProbe,
   },
   {
     name: 'inspect',
@@ -97,27 +185,55 @@ function createProgram(terminal: Terminal, done: (failed: number) => void): Comm
     .showHelpAfterError('(--help tells what there is)')
     .exitOverride()
     .addHelpText('after', examples(SUBCOMMANDS.map((subcommand) => subcommand.examples[0] as string)));
-  for (const { name, description, formats, options, examples: lines, run: runSubcommand } of SUBCOMMANDS) {
-    const command = program
-      .command(name)
+  for (const subcommand of SUBCOMMANDS) {
+    const { name, description, argument = IMAGES, options, examples: lines, run: runSubcommand } = subcommand;
+    const command = parentOf(name, program)
+      .command(name.split(' ').at(-1) as string)
       .description(description)
-      .argument('<image...>', 'PNG and JPEG files, folders, patterns like "photos/*.jpg"');
-    for (const option of [...options, ...commonOptions(formats)]) command.addOption(option);
+      .argument(`<${argument.name}>`, argument.description);
+    for (const option of [...options, ...resultOptions(subcommand), ...modelOptions()]) command.addOption(option);
     command
       .addHelpText('after', examples(lines))
-      .action(async (images: string[], given: BatchOptions) => done(await runSubcommand(images, given, terminal)));
+      .action(async (given: unknown, values: unknown) => done(await runSubcommand(given as never, values as never, terminal)));
   }
   addConvert(program, terminal);
   return program;
 }
 
-function commonOptions(formats: readonly Format[]): Option[] {
+/** The command of the group that the name begins with, or the program. */
+function parentOf(name: string, program: Command): Command {
+  const [group, ...rest] = name.split(' ') as [string, ...string[]];
+  if (rest.length === 0) return program;
+  const own = SUBCOMMANDS.filter((subcommand) => subcommand.name.startsWith(`${group} `));
+  return (
+    program.commands.find((command) => command.name() === group) ??
+    program
+      .command(group)
+      .description(own.map((subcommand) => subcommand.description).join(' '))
+      .addHelpText('after', examples(own.flatMap((subcommand) => subcommand.examples.slice(0, 1))))
+  );
+}
+
+function resultOptions({ formats }: Subcommand): Option[] {
+  const output = new Option('--output <file>', `write the results to a file: ${endings(formats)}`).argParser(fileName(formats));
+  return [new Option('--json', 'print JSON'), ...(formats.length > 0 ? [output] : [])];
+}
+
+function modelOptions(): Option[] {
   return [
-    new Option('--json', 'print a JSON array'),
-    new Option('--output <file>', `write the results to a file: ${endings(formats)}`).argParser(fileName(formats)),
     new Option('--model <model>', 'a folder, or a name on the Hugging Face hub like facebook/dinov2-small (default: a demonstration)'),
     new Option('--revision <revision>', 'a branch, tag or commit of a model on the hub (default: main)'),
     new Option('--offline', 'take models of the hub from its cache, without network'),
+    new Option('--dtype <kind>', 'the kind of number of the weights (default: float32, or int8 where the checkpoint is)').choices([
+      'float32',
+      'float16',
+      'int8',
+    ]),
+    new Option('--threads <number>', 'threads that share the work (default: auto)').argParser(threads),
+    new Option(
+      '--memory-limit <size>',
+      'memory the model may take, like 500MB or 2GiB: blocks that do not fit stay in their file',
+    ).argParser(size),
     new Option('--exif-orientation', 'turn images upright as their EXIF orientation says'),
     new Option('--pos-embed <rule>', 'how position embeddings are interpolated (default: offset, as the authors do)').choices(POS_EMBEDS),
     new Option('--build <build>', 'kernels with relaxed SIMD or without (default: auto)').choices(['auto', 'simd', 'relaxed']),
@@ -145,6 +261,18 @@ function fileName(formats: readonly Format[]): (text: string) => string {
   };
 }
 
+/** A parser of numbers above 0. */
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && value < Number.POSITIVE_INFINITY) return value;
+  throw new InvalidArgumentError('Expected a number above 0.');
+}
+
+/** A parser of several numbers above 0, which come one by one. */
+function numbers(text: string, before: readonly number[] | undefined): number[] {
+  return [...(before === ONE ? [] : (before ?? [])), number(text)];
+}
+
 /** A parser of integers. */
 function integer(least = Number.MIN_SAFE_INTEGER): (text: string) => number {
   return (text) => {
@@ -152,4 +280,17 @@ function integer(least = Number.MIN_SAFE_INTEGER): (text: string) => number {
     if (/^-?\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
     throw new InvalidArgumentError(`Expected an integer${least > 0 ? ` of at least ${least}` : ''}.`);
   };
+}
+
+function threads(text: string): number | 'auto' {
+  return text === 'auto' ? text : integer(1)(text);
+}
+
+/** A parser of sizes in memory. */
+function size(text: string): number {
+  try {
+    return parseSize('size', text);
+  } catch {
+    throw new InvalidArgumentError('Expected a size like 500MB or 2GiB.');
+  }
 }

@@ -3,19 +3,19 @@ import type { ProgressCallback } from '../hub/progress.ts';
 import type { Stream } from './terminal.ts';
 
 export interface Progress {
-  /** One image more is done. */
+  /** One more is done. */
   step(): void;
   /** Writes a line to where the progress is shown. */
   log(line: string): void;
   stop(): void;
 }
 
-/** Lines on stderr, below them a bar if wanted. */
-export function showProgress(total: number, stderr: Stream, { bar: isWanted }: { bar: boolean }): Progress {
+/** Lines on stderr, below them a bar if wanted, which counts `unit`s. Default images. */
+export function showProgress(total: number, stderr: Stream, { bar: isWanted, unit = 'images' }: { bar: boolean; unit?: string }): Progress {
   if (!isWanted) return { step: () => {}, log: (line) => stderr.write(line), stop: () => {} };
   const bars = new MultiBar({
     stream: stderr,
-    format: '{bar} {value} of {total} images, {eta_formatted} left',
+    format: `{bar} {value} of {total} ${unit}, {eta_formatted} left`,
     barsize: 30,
     barCompleteChar: '█',
     barIncompleteChar: '░',
@@ -23,6 +23,7 @@ export function showProgress(total: number, stderr: Stream, { bar: isWanted }: {
     gracefulExit: false, // a signal stops the work, and that the bar
   });
   const bar = bars.create(total, 0);
+  bars.update();
   return {
     step: () => bar.increment(),
     log: (line) => {

@@ -102,7 +102,7 @@ export class DPTImageProcessor extends DPTBase {
     }
     return Array.from({ length: batch }, (_, i) => {
       const size = target_sizes?.[i];
-      return { predicted_depth: size ? resized(predicted_depth.at(i), size) : predicted_depth.at(i) };
+      return { predicted_depth: size ? resizeDepth(predicted_depth.at(i), size) : predicted_depth.at(i) };
     });
   }
 
@@ -153,8 +153,9 @@ function padToMultiple(values: Tensor<'float32'>, divisor: number): Tensor<'floa
   return new Tensor('float32', padded, [batch, channels, rows, columns]);
 }
 
-/** (rows, columns) -> (height, width) */
-function resized(depth: Tensor<'float32'>, [height, width]: readonly [number, number]): Tensor<'float32'> {
+/** (rows, columns) -> (height, width), by bicubic interpolation; itself where the size is right. */
+export function resizeDepth(depth: Tensor<'float32'>, [height, width]: readonly [number, number]): Tensor<'float32'> {
   const [rows, columns] = depth.dims as [number, number];
+  if (rows === height && columns === width) return depth;
   return resample(depth.reshape(rows, columns, 1), { height, width, filter: 'bicubic' }).reshape(height, width);
 }

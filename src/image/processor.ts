@@ -1,7 +1,7 @@
 import { ConfigError } from '../errors.ts';
 import { describe, isJsonObject } from '../files/json.ts';
-import type { ModelSource } from '../files/source.ts';
-import { type HubOptions, splitOptions } from '../hub/source.ts';
+import type { ModelSource, Source } from '../files/source.ts';
+import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import { DPTImageProcessor } from './dptProcessor.ts';
 import { centerOf, checkSize, cutOut, type Pixels } from './pixels.ts';
 import {
@@ -112,10 +112,26 @@ const PROCESSORS = {
   DPTFeatureExtractor: DPTImageProcessor,
 } as const;
 
+/** facebookresearch/dinov2, dinov2/data/transforms.py, `make_classification_eval_transform`: what preprocessor_config.json on the hub says. */
+const ORIGINAL: Record<string, unknown> = {
+  image_processor_type: 'BitImageProcessor',
+  size: { shortest_edge: 256 },
+  crop_size: { height: 224, width: 224 },
+  image_mean: [0.485, 0.456, 0.406],
+  image_std: [0.229, 0.224, 0.225],
+};
+
+/** Whether it is a checkpoint of facebookresearch/dinov2, with nothing beside it that says how pictures are processed. */
+async function isOriginal(files: Source): Promise<boolean> {
+  if (await files.has(PROCESSOR_FILE)) return false;
+  return (await files.list()).some((file) => file.endsWith('.pth'));
+}
+
 export const AutoImageProcessor = {
   /**
-   * The processor that preprocessor_config.json names; see {@link BitImageProcessor.from_pretrained}. In TypeScript
-   * `from_pretrained<DPTImageProcessor>` says that one of depth models is expected.
+   * The processor that preprocessor_config.json names; see {@link BitImageProcessor.from_pretrained}. For a .pth file, which comes without,
+   * that of the evaluation in facebookresearch/dinov2. In TypeScript `from_pretrained<DPTImageProcessor>` says that one of depth models is
+   * expected.
    * @throws {ConfigError} when it names an unknown one
    */
   async from_pretrained<T extends BitImageProcessor | DPTImageProcessor = BitImageProcessor>(
@@ -123,7 +139,8 @@ export const AutoImageProcessor = {
     options: ConstructorParameters<typeof BitImageProcessor | typeof DPTImageProcessor>[0] & HubOptions = {},
   ): Promise<T> {
     const { hub, rest } = splitOptions(options);
-    const config = await readProcessorConfig(source, hub);
+    const files = await openModel(source, hub);
+    const config = (await isOriginal(files)) ? ORIGINAL : await readProcessorConfig(files, hub);
     const type = config.image_processor_type ?? config.feature_extractor_type;
     if (typeof type !== 'string' || !Object.hasOwn(PROCESSORS, type)) {
       throw new ConfigError(

@@ -1,2 +1,5 @@
 /** Pictures of results, as pixels and as PNG files. */
-export { bytePicture, colorPicture, encodePng, sideBySide } from './picture.ts';
+export { COLORMAPS, type Colormap, type ColormapName, colormap } from './colormaps.ts';
+export { type DepthPictureOptions, type DepthPng, depthPicture, depthPng } from './depth.ts';
+export { bytePicture, colorPicture, encodeGray16, encodePng, sideBySide } from './picture.ts';
+export { labelColor, type SegmentationPictureOptions, segmentationPicture } from './segmentation.ts';

@@ -62,6 +62,15 @@ export function encodePng(picture: Pixels): Uint8Array {
   return PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });
 }
 
+/** The bytes of a PNG file of one channel of 16 bits: pixels (height * width). @throws {ShapeError} on another number of them */
+export function encodeGray16(pixels: Uint16Array, { width, height }: Extent): Uint8Array {
+  if (pixels.length !== width * height) throw new ShapeError(`pixels: expected ${width} x ${height}, found ${pixels.length}`);
+  const format = { colorType: 0, inputColorType: 0, inputHasAlpha: false, bitDepth: 16 } as const;
+  const png = new PNG({ width, height, ...format });
+  png.data = Buffer.from(pixels.slice().buffer); // pngjs reads the buffer of these as 16-bit numbers, from its beginning
+  return PNG.sync.write(png, format);
+}
+
 function checkRgb({ channels }: Pixels): void {
   if (channels !== 3) throw new ArgumentError(`picture: expected 3 channels, found ${channels}: use rgb()`);
 }

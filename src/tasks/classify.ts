@@ -33,11 +33,16 @@ export function labelScores(logits: Tensor, { num_labels, problem_type }: Classe
  * @param config of the model, which has the labels
  * @throws {ShapeError} {DTypeError} {ArgumentError}
  */
-export function classify(logits: Tensor, config: Classes, { topK = 5 }: { topK?: number } = {}): Classification[][] {
+export function classify(logits: Tensor, config: Classes, options: { topK?: number } = {}): Classification[][] {
+  const labels = Array.from({ length: config.num_labels }, (_, id) => config.id2label[id] ?? `LABEL_${id}`);
+  return ranked(labelScores(logits, config), labels, options);
+}
+
+/** scores (batch, labels) -> the labels with the `topK` highest of each, best first. @throws {ArgumentError} */
+export function ranked(scores: Float32, labels: readonly string[], { topK = 5 }: { topK?: number } = {}): Classification[][] {
   if (!Number.isSafeInteger(topK) || topK < 1) throw new ArgumentError(`topK: expected an integer of at least 1, found ${topK}`);
-  const scores = labelScores(logits, config);
   return Array.from({ length: scores.dims[0] as number }, (_, i) =>
-    Array.from(scores.at(i).data, (score, id) => ({ label: config.id2label[id] ?? `LABEL_${id}`, score }))
+    Array.from(scores.at(i).data, (score, id) => ({ label: labels[id] as string, score }))
       .sort((a, b) => b.score - a.score)
       .slice(0, topK),
   );

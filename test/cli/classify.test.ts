@@ -6,7 +6,7 @@ import type { Classification } from '../../src/tasks/index.ts';
 import { goldenPath } from '../helpers.ts';
 import { readTensors } from '../models/helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
-import { dinov2, readNpy, withWorkplace } from './helpers.ts';
+import { dinov2, encoderFolder, readNpy, withWorkplace } from './helpers.ts';
 
 const PHOTO = new URL('../../examples/photos/chelsea.png', import.meta.url).pathname;
 
@@ -44,6 +44,17 @@ test('--top says how many labels, at most all', async () => {
       (JSON.parse((await dinov2([...args, ...more])).stdout) as Classified[]).flatMap((one) => one.labels.map(({ label }) => label));
     assert.equal((await labels()).sort(), ['blue', 'green', 'red']);
     assert.equal(await labels('--top', '1'), (await labels('--top', '2')).slice(0, 1));
+  });
+});
+
+test('a linear head of facebookresearch/dinov2 goes on an encoder', async () => {
+  await withWorkplace(async ({ picture, path }) => {
+    const args = ['classify', picture('a.png'), '--model', await encoderFolder(path('encoder')), '--json', '--top', '10', '--head'];
+    const outputs = await Promise.all(
+      ['fb-linear', 'fb-linear4'].map(async (head) => (await dinov2([...args, goldenPath(`${head}/model.pth`)])).stdout),
+    );
+    for (const output of outputs) assert.is((JSON.parse(output) as [Classified])[0].labels.length, 10);
+    assert.is.not(outputs[0], outputs[1]);
   });
 });
 

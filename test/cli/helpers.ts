@@ -1,11 +1,11 @@
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { run } from '../../src/cli/program.ts';
 import type { Stream, Terminal } from '../../src/cli/terminal.ts';
-import { BitImageProcessor, Dinov2ForImageClassification } from '../../src/index.ts';
+import { BitImageProcessor, Dinov2ForImageClassification, Dinov2Model, DPTImageProcessor } from '../../src/index.ts';
 import { encodePng } from '../../src/plot/index.ts';
-import { withFolder } from '../helpers.ts';
+import { goldenPath, withFolder } from '../helpers.ts';
 import { randomPixels } from '../image/helpers.ts';
 
 /** A stream that keeps what is written to it; from the write on that `fail` gives an error for, it fails. */
@@ -85,6 +85,23 @@ export async function withWorkplace(body: (place: Workplace) => Promise<void>): 
     };
     await body({ folder, model, picture, path });
   });
+}
+
+/** A folder with a small model of depth. */
+export async function depthModel(folder: string, kind: 'relative' | 'metric' = 'metric'): Promise<string> {
+  mkdirSync(folder, { recursive: true });
+  for (const name of ['config.json', 'model.safetensors']) copyFileSync(goldenPath(`depth-anything-${kind}/${name}`), `${folder}/${name}`);
+  await new DPTImageProcessor({ size: { height: 42, width: 42 }, keep_aspect_ratio: true, ensure_multiple_of: 14 }).save_pretrained(folder);
+  return folder;
+}
+
+/** A folder with the encoder that the heads of facebookresearch/dinov2 among the goldens go with. */
+export async function encoderFolder(folder: string): Promise<string> {
+  const encoder = await Dinov2Model.from_pretrained(goldenPath('fb-backbone/model.pth'), { config: { num_attention_heads: 4 } });
+  await encoder.save_pretrained(folder);
+  encoder.dispose();
+  await new BitImageProcessor({ size: 56, crop_size: 56 }).save_pretrained(folder);
+  return folder;
 }
 
 /** A .npy file of float32, as numpy.load reads it. */

@@ -1,10 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { dinov2, type Workplace, withWorkplace } from './helpers.ts';
+import { goldenPath } from '../helpers.ts';
+import { depthModel, dinov2, encoderFolder, type Workplace, withWorkplace } from './helpers.ts';
 
+/** Those that take images. */
 const COMMANDS = ['embed', 'classify', 'features', 'inspect'];
+/** All, in the order of help. */
+const ALL = ['embed', 'classify', 'features', 'depth', 'segment', 'probe fit', 'probe test', 'inspect'];
 
 test('--version prints that of package.json', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -14,9 +18,9 @@ test('--version prints that of package.json', async () => {
 test('--help names the commands, and of each the options with examples', async () => {
   const { code, stdout, stderr } = await dinov2(['--help']);
   assert.equal([code, stderr], [0, '']);
-  for (const command of COMMANDS) {
-    assert.match(stdout, `  ${command} `);
-    const help = await dinov2([command, '--help']);
+  for (const command of ALL) {
+    assert.match(stdout, `  ${command.split(' ')[0]} `);
+    const help = await dinov2([...command.split(' '), '--help']);
     assert.equal([help.code, help.stderr], [0, '']);
     for (const part of ['--model', '--json', '--output', 'Examples:', `dinov2 ${command} `]) assert.match(help.stdout, part);
   }
@@ -24,17 +28,26 @@ test('--help names the commands, and of each the options with examples', async (
 
 test('the examples that help gives work', async () => {
   await withWorkplace(async ({ model, picture, path }) => {
-    for (const name of ['cat.jpg', 'dog.png', 'photos/1.png']) {
+    const pets = ['pets', 'more-pets'].flatMap((folder) =>
+      ['cats/1.png', 'cats/2.png', 'dogs/3.jpg', 'dogs/4.jpg'].map((name) => `${folder}/${name}`),
+    );
+    for (const name of ['cat.jpg', 'dog.png', 'photos/1.png', ...pets]) {
       mkdirSync(dirname(path(name)), { recursive: true });
-      picture(name);
+      picture(name, { width: 20, height: 16 });
     }
     renameSync(model, path('dinov2-small'));
-    for (const command of COMMANDS) {
-      const { stdout } = await dinov2([command, '--help']);
+    await depthModel(path('depth-anything-v2-small-hf'));
+    renameSync(await encoderFolder(path('encoder')), path('dinov2_vits14_pretrain.pth'));
+    copyFileSync(goldenPath('fb-segment-linear/model.pth'), path('dinov2_vits14_ade20k_linear_head.pth'));
+    for (const command of [...ALL.filter((name) => name === 'probe fit'), ...ALL]) {
+      const { stdout } = await dinov2([...command.split(' '), '--help']);
       for (const [, line = ''] of stdout.matchAll(/^ {2}dinov2 (.*)$/gm)) {
         const args = line
           .replaceAll('"', '')
-          .replace(/ (cat|dog|photos|labels|pictures|dinov2-small)\b/g, (name) => ` ${path(name.trim())}`);
+          .replace(
+            / (cat|dog|photos|labels|pictures|pets|more-pets|neighbours|dinov2-small|depth-anything-v2-small-hf|depth(?=\.)|dinov2_vits14_\w+(?=\.))\b/g,
+            (name) => ` ${path(name.trim())}`,
+          );
         const { code, stderr } = await dinov2(args.split(' '));
         assert.is(code, 0, `${args}: ${stderr}`);
       }
@@ -53,6 +66,10 @@ for (const [what, args, parts] of [
   ['a number that is too small', ['classify', 'a.png', '--top', '0'], ["'0'", 'integer of at least 1']],
   ['a fraction', ['features', 'a.png', '--layer', '1.5'], ["'1.5'", 'integer']],
   ['an unknown ending', ['embed', 'a.png', '--output', 'a.csv'], ["'a.csv'", '.npy, .safetensors, .json, .jsonl']],
+  ['a classifier without a file to write', ['probe', 'fit', 'pets'], ["required option '--output <path>'"]],
+  ['a number that is not above 0', ['probe', 'fit', 'p', '--output', 'a.safetensors', '--regularization', '-1'], ["'-1'", 'above 0']],
+  ['a test without a classifier', ['probe', 'test', 'pets'], ["required option '--head <file>'"]],
+  ['a group without a command of it', ['probe'], ['Usage:', 'fit', 'test']],
   ['an ending that the command cannot write', ['inspect', 'a.png', '--output', 'a.npy'], ["'a.npy'", '.json, .jsonl']],
 ] as const) {
   test(`${what} is a mistake of usage: 2, and a line that says so`, async () => {

@@ -254,4 +254,18 @@ test('what is saved is read again, unknown fields too', async () => {
   });
 });
 
+test('a .pth file, which comes without a configuration, gets that of its authors; one that is there counts', async () => {
+  const processor = await AutoImageProcessor.from_pretrained({ 'dinov2_vits14_pretrain.pth': new Uint8Array() });
+  const expected = new BitImageProcessor(DINOV2 as BitImageProcessorOptions);
+  const image = new RawImage(randomPixels(300, 400, 3, 9).data, 300, 400, 3);
+  assert.equal([...(await processor(image)).pixel_values.data], [...(await expected(image)).pixel_values.data]);
+  const given = await AutoImageProcessor.from_pretrained({ 'a.pth': new Uint8Array(), ...file({ ...DINOV2, crop_size: 28 }) });
+  assert.equal(given.crop_size, { height: 28, width: 28 });
+  await refuses(
+    () => AutoImageProcessor.from_pretrained({ 'model.safetensors': new Uint8Array() }),
+    NotFoundError,
+    'preprocessor_config.json',
+  );
+});
+
 test.run();

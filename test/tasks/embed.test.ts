@@ -28,6 +28,10 @@ test('both is one behind the other', () => {
   assertSame(vectors.data, [1, 2, 3, 20, 30, 40, -1, -2, -3, 0, 0, 2]);
 });
 
+test('registers have no part in a mean', () => {
+  assertSame(embed(STATES, { pooling: 'both', registers: 1 }).data, [1, 2, 3, 30, 40, 50, -1, -2, -3, 0, 0, 3]);
+});
+
 test('the vectors do not share memory with the tokens', () => {
   const states = STATES.clone();
   const vectors = embed(states);
@@ -38,6 +42,7 @@ test('the vectors do not share memory with the tokens', () => {
 test('other poolings and dimensions are refused by name', async () => {
   await refuses(() => embed(STATES, { pooling: 'max' as Pooling }), ArgumentError, 'pooling', 'cls, mean, both', '"max"');
   await refuses(() => embed(STATES.at(0)), ShapeError, 'last_hidden_state', '[3,3]');
+  await refuses(() => embed(STATES, { registers: 2 }), ShapeError, '(batch, 3 + patches, hidden)', '[2,3,3]');
   await refuses(() => embed(new Tensor('float32', [1, 2], [1, 1, 2])), ShapeError, 'last_hidden_state', '[1,1,2]');
 });
 

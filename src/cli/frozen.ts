@@ -1,0 +1,45 @@
+import { ArgumentError } from '../errors.ts';
+import { AutoImageProcessor, AutoModel } from '../index.ts';
+import { embed, type Pooling } from '../tasks/index.ts';
+import type { Float32 } from '../tensor/index.ts';
+import type { ModelSetup } from './batch.ts';
+
+/** An encoder that gives one feature an image, for classifiers on it. */
+export interface FrozenEncoder {
+  /** Numbers of a feature. */
+  readonly width: number;
+  /** The feature of an image: (1, width) */
+  featureOf(image: string): Promise<Float32>;
+  dispose(): void;
+}
+
+/** @throws as `from_pretrained` */
+export async function openEncoder(
+  { source, loading }: ModelSetup,
+  { pooling, exifOrientation }: { pooling: Pooling; exifOrientation: boolean | undefined },
+): Promise<FrozenEncoder> {
+  const processor = await AutoImageProcessor.from_pretrained(source);
+  const model = await AutoModel.from_pretrained(source, loading);
+  const { hidden_size, registers } = model.config;
+  return {
+    width: pooling === 'both' ? 2 * hidden_size : hidden_size,
+    async featureOf(image) {
+      const { pixel_values } = await processor(image, { exifOrientation });
+      const { last_hidden_state } = await model({ pixel_values }, { signal: loading.signal });
+      return embed(last_hidden_state, { pooling, registers });
+    },
+    dispose: () => model.dispose(),
+  };
+}
+
+/**
+ * Makes sure that a classifier takes the features of an encoder; which is disposed otherwise.
+ * @throws {ArgumentError} naming the classifier
+ */
+export function checkFits(head: string, classifier: { readonly width: number }, encoder: FrozenEncoder): void {
+  if (classifier.width === encoder.width) return;
+  encoder.dispose();
+  throw new ArgumentError(
+    `${head}: expected a model with features of ${classifier.width} numbers, as it was fitted to, found one of ${encoder.width}: give that --model`,
+  );
+}
