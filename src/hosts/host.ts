@@ -2,8 +2,6 @@
 export interface Host {
   /** The name used in messages: "node", "browser", ... */
   readonly name: string;
-  /** A compiled build of the kernels, for a memory that threads share or for one of their own. */
-  kernels(build: KernelBuild, memory: 'own' | 'shared'): WebAssembly.Module;
   /** Threads over shared memory, where the host has them. */
   readonly threads: Threads | undefined;
   /** Files, where the host has them. */

@@ -1,24 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker, workerData } from 'node:worker_threads';
 import { HostError, NotFoundError } from '../errors.ts';
-import type { AtomicWriter, FileSystem, Host, KernelBuild, RandomAccess, Thread, Threads } from './host.ts';
-
-const modules = new Map<string, WebAssembly.Module>();
-
-function kernels(build: KernelBuild, memory: 'own' | 'shared'): WebAssembly.Module {
-  const name = memory === 'shared' ? `${build}-threads` : build;
-  let module = modules.get(name);
-  if (!module) {
-    const url = new URL(`../../dist/kernels/${name}.wasm`, import.meta.url); // the same place from src/ and from dist/
-    module = new WebAssembly.Module(readFileSync(url));
-    modules.set(name, module);
-  }
-  return module;
-}
+import type { AtomicWriter, FileSystem, Host, RandomAccess, Thread, Threads } from './host.ts';
 
 class NodeThread implements Thread {
   readonly #worker: Worker;
@@ -147,8 +133,9 @@ const files: FileSystem = {
   join,
 };
 
-const embeddedModel = fileURLToPath(new URL('../../weights', import.meta.url)); // from src/ and from dist/, as above
+// The same place from src/ and from dist/. A bundle in CommonJS knows no URL of its own.
+const embeddedModel = import.meta.url ? fileURLToPath(new URL('../../weights', import.meta.url)) : 'weights';
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-export const host: Host = { name: 'node', kernels, threads, files, pause, embeddedModel };
+export const host: Host = { name: 'node', threads, files, pause, embeddedModel };

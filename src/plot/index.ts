@@ -1,2 +1,4 @@
 /** Pictures of results, as pixels and as PNG files. */
-export { bytePicture, colorPicture, encodePng, sideBySide } from './picture.ts';
+
+export { encodePng } from './png.ts';
+export * from './web.ts';

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
+import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ImageError } from '../../src/errors.ts';
@@ -223,10 +225,35 @@ test('compressed data that is longer than the picture, or shorter, is refused', 
   await refuses(
     () => decodeImage(headerOnly(4, 4, true, deflateSync(new Uint8Array(2 ** 22)))),
     ImageError,
-    'Cannot create a Buffer larger than',
+    'more than the 23 bytes of pixels',
   );
   await refuses(() => decodeImage(headerOnly(4, 4, true)), ImageError, '9 bytes of pixels where 23 should be');
   await refuses(() => decodeImage(headerOnly(4, 4)), ImageError, '9 bytes of pixels where 20 should be');
+});
+
+test('a PNG with a bit turned over, in its palette or its pixels, is refused by its checksum', async () => {
+  const palette: [string, Uint8Array] = ['PLTE', Uint8Array.of(1, 2, 3)];
+  const bytes = encodePng({ width: 1, height: 1, bitDepth: 8, colorType: 3, samples: [0], chunks: [palette] });
+  assert.equal([...decodeImage(bytes).data], [1, 2, 3]);
+  const at = (type: string): number => Buffer.from(bytes).indexOf(type) + 4;
+  for (const type of ['PLTE', 'IDAT']) {
+    await refuses(() => decodeImage(patched(bytes, at(type), (bytes[at(type)] as number) ^ 1)), ImageError, `chunk ${type}`, 'checksum');
+  }
+  const beyond = encodePng({ width: 1, height: 1, bitDepth: 8, colorType: 3, samples: [1], chunks: [palette] });
+  await refuses(() => decodeImage(beyond), ImageError, 'colour 1 of a palette of 1');
+});
+
+test('photographs, filtered as encoders do, are what pngjs makes of them', () => {
+  for (const name of ['astronaut', 'chelsea', 'coffee']) {
+    const bytes = readFileSync(new URL(`../../examples/photos/${name}.png`, import.meta.url));
+    const { data, width, height } = PNG.sync.read(bytes); // RGBA
+    const found = decodeImage(new Uint8Array(bytes));
+    assert.equal([found.width, found.height], [width, height]);
+    assert.ok(
+      found.data.every((value, i) => value === data[Math.floor(i / 3) * 4 + (i % 3)]),
+      name,
+    );
+  }
 });
 
 test('kinds of JPEG that are not decoded are refused by their properties', async () => {

@@ -1,0 +1,3 @@
+import '../src/hosts/builtin/inline.ts';
+
+export { host } from '../src/hosts/node.ts';
