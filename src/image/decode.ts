@@ -1,4 +1,3 @@
-import { unzlibSync } from 'fflate';
 import jpeg from 'jpeg-js';
 import { ImageError } from '../errors.ts';
 import { isJpeg, type JpegSegment, jpegSegments, MARKER, readJpegHeader } from './jpeg.ts';
@@ -20,7 +19,7 @@ export interface DecodeOptions {
  * files that have both subsampled chroma and restart intervals which do not divide the number of blocks.
  * @throws {ImageError} when the file is neither, truncated or damaged, or of more than `maxPixels` pixels
  */
-export function decodeImage(bytes: Uint8Array, { maxPixels, source = 'bytes' }: DecodeOptions = {}): Pixels {
+export async function decodeImage(bytes: Uint8Array, { maxPixels, source = 'bytes' }: DecodeOptions = {}): Promise<Pixels> {
   if (isPng(bytes)) return decodePng(bytes, source, maxPixels);
   if (isJpeg(bytes)) return decodeJpeg(bytes, source, maxPixels);
   const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
@@ -28,17 +27,17 @@ export function decodeImage(bytes: Uint8Array, { maxPixels, source = 'bytes' }: 
   throw new ImageError(`${source}: expected a PNG or JPEG file, found ${found}: convert it, or pass a decoder as option decode`);
 }
 
-function decodePng(bytes: Uint8Array, source: string, maxPixels: number | undefined): Pixels {
+async function decodePng(bytes: Uint8Array, source: string, maxPixels: number | undefined): Promise<Pixels> {
   const chunks = [...pngChunks(bytes, source)];
   const header = readPngHeader(chunks[0] as PngChunk, source);
   const { width, height } = header;
   checkSize(source, width, height, maxPixels);
-  const data = orImageError(source, 'PNG', () => {
+  const data = await orImageError(source, 'PNG', async () => {
     const critical = chunks.filter(({ type }) => /^[A-Z]/.test(type)); // what makes the colours
     const damaged = critical.find((chunk) => !isIntact(chunk));
     if (damaged) throw new Error(`a chunk ${damaged.type} of another checksum`);
     const palette = critical.find(({ type }) => type === 'PLTE')?.data ?? new Uint8Array();
-    return pngColors(header, inflate(critical, header), palette);
+    return pngColors(header, await inflate(critical, header), palette);
   });
   return { data, width, height, channels: 3 };
 }
@@ -47,23 +46,32 @@ function decodePng(bytes: Uint8Array, source: string, maxPixels: number | undefi
 const MAX_INFLATION = 1032;
 
 /** The picture's data, no longer compressed; refuses what is too short for it before memory is taken, and never takes more. */
-function inflate(chunks: readonly PngChunk[], header: PngHeader): Uint8Array {
-  const compressed = joined(chunks.filter(({ type }) => type === 'IDAT').map(({ data }) => data));
+async function inflate(chunks: readonly PngChunk[], header: PngHeader): Promise<Uint8Array> {
+  const compressed = new Blob(chunks.filter(({ type }) => type === 'IDAT').map(({ data }) => data as Uint8Array<ArrayBuffer>));
   const expected = inflatedBytes(header);
-  if (compressed.length * MAX_INFLATION < expected) {
-    throw new Error(`${compressed.length} compressed bytes cannot hold ${header.width} x ${header.height} pixels`);
+  if (compressed.size * MAX_INFLATION < expected) {
+    throw new Error(`${compressed.size} compressed bytes cannot hold ${header.width} x ${header.height} pixels`);
   }
-  const bytes = unzlibSync(compressed, { out: new Uint8Array(expected + 1) }); // one more, to see whether there are more
-  if (bytes.length > expected) throw new Error(`more than the ${expected} bytes of pixels that should be`);
-  if (bytes.length < expected) throw new Error(`${bytes.length} bytes of pixels where ${expected} should be`);
+  const bytes = new Uint8Array(expected);
+  let length = 0;
+  const reader = compressed.stream().pipeThrough(new DecompressionStream('deflate')).getReader();
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    if (length + piece.value.length > expected) {
+      await reader.cancel();
+      throw new Error(`more than the ${expected} bytes of pixels that should be`);
+    }
+    bytes.set(piece.value, length);
+    length += piece.value.length;
+  }
+  if (length < expected) throw new Error(`${length} bytes of pixels where ${expected} should be`);
   return bytes;
 }
 
-function decodeJpeg(bytes: Uint8Array, source: string, maxPixels: number | undefined): Pixels {
+async function decodeJpeg(bytes: Uint8Array, source: string, maxPixels: number | undefined): Promise<Pixels> {
   const segments = [...jpegSegments(bytes, source)];
   const { width, height, components, isYcc, blocks } = readJpegHeader(segments, source);
   checkSize(source, width, height, maxPixels);
-  const { data } = orImageError(source, 'JPEG', () => {
+  const { data } = await orImageError(source, 'JPEG', () => {
     // a block takes at least a bit
     if (bytes.length * 8 < blocks) throw new Error(`${bytes.length} bytes cannot hold ${width} x ${height} pixels`);
     return jpeg.decode(essentials(segments, components === 4 ? adobeMarker(isYcc) : []), {
@@ -102,9 +110,9 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-function orImageError<T>(source: string, format: string, decode: () => T): T {
+async function orImageError<T>(source: string, format: string, decode: () => T | Promise<T>): Promise<T> {
   try {
-    return decode();
+    return await decode();
   } catch (cause) {
     throw new ImageError(`${source}: expected a whole ${format} file, found one that cannot be decoded (${(cause as Error).message})`, {
       cause,

@@ -1,0 +1,6 @@
+import { computeFetched } from '../program.mjs';
+
+onmessage = (event) => {
+  const answer = computeFetched(location.href, event.data).catch((error) => ({ error: String(error) }));
+  event.waitUntil(answer.then((data) => event.ports[0].postMessage(data)));
+};
