@@ -21,5 +21,3 @@ globalThis.inServiceWorker = async (request) => {
   active.postMessage(request, [port2]);
   return answer;
 };
-
-globalThis.ready = true;

@@ -1,6 +1,6 @@
 import { computeFetched } from '../program.mjs';
 
-onmessage = (event) => {
+addEventListener('message', (event) => {
   const answer = computeFetched(location.href, event.data).catch((error) => ({ error: String(error) }));
   event.waitUntil(answer.then((data) => event.ports[0].postMessage(data)));
-};
+});

@@ -1,12 +1,13 @@
 // For workerd: photographs are posted, the model is inside the script.
+import config from 'dinov2-wasm/weights/config.json';
+import weights from 'dinov2-wasm/weights/model.safetensors';
+import processor from 'dinov2-wasm/weights/preprocessor_config.json';
 import { compute } from '../program.mjs';
-import config from '../weights/config.json.bin';
-import weights from '../weights/model.safetensors.bin';
-import processor from '../weights/preprocessor_config.json.bin';
 
-const model = { 'config.json': config, 'preprocessor_config.json': processor, 'model.safetensors': weights };
+const json = (value) => new TextEncoder().encode(JSON.stringify(value));
+const model = { 'config.json': json(config), 'preprocessor_config.json': json(processor), 'model.safetensors': weights };
 
-export default {
+const worker = {
   async fetch(request) {
     const build = new URL(request.url).searchParams.get('build');
     try {
@@ -16,3 +17,5 @@ export default {
     }
   },
 };
+
+export { worker as default };
