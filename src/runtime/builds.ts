@@ -4,6 +4,11 @@ import { cannotCompile, compileKernels } from '../hosts/compile.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { kernelProvider, provideKernels } from '../hosts/kernels.ts';
 import { hasRelaxedSimd, hasSimd } from './features.ts';
+import type { KernelName } from './kernels.ts';
+
+/** One of the kernels, by which a module of them is known. */
+const EXPORTED: KernelName = 'f32_gemm';
+const FILES = 'dinov2-wasm/kernels/';
 
 /** A build of the kernels: compiled, its bytes, a server's answer with them, or where to fetch them. */
 export type KernelSource = WebAssembly.Module | BufferSource | Response | URL;
@@ -15,7 +20,7 @@ export type KernelSources = { readonly [build in KernelBuild]?: KernelSource | P
  * Gives the kernels to the library where it has none of its own, as the entry `dinov2-wasm/core`: the relaxed build if it is given and the
  * host has relaxed SIMD, else the baseline. The other is neither fetched nor compiled. To be awaited before anything is computed.
  * @returns the build that was taken
- * @throws {HostError} when the host cannot compile it or has no SIMD, and for kernels of another version
+ * @throws {HostError} when the host cannot compile it or has no SIMD, and for a module of something else
  * @throws {NotFoundError} when there is no answer from the URL, or one that is no WebAssembly
  * @throws {ArgumentError} when no build is given, or something that is no source
  */
@@ -27,6 +32,11 @@ export async function loadKernels(sources: KernelSources): Promise<KernelBuild> 
     throw new ArgumentError(`loadKernels: expected { simd, relaxed } or one of them that this host can use, found ${Object.keys(sources)}`);
   }
   const module = await compile(build, source);
+  if (!WebAssembly.Module.exports(module).some(({ name }) => name === EXPORTED)) {
+    throw new HostError(
+      `loadKernels: ${build}: expected a module of the kernels, which exports ${EXPORTED}, found another: give ${FILES}${build}.wasm`,
+    );
+  }
   provideKernels(build, () => module);
   return build;
 }
@@ -60,7 +70,10 @@ export function kernelModule(build: KernelBuild, memory: 'own' | 'shared'): WebA
 }
 
 function checkSimd(): void {
-  if (!hasSimd()) throw new HostError(`${host.name}: expected a host with WebAssembly SIMD, found none: use a newer version`);
+  if (!hasSimd())
+    throw new HostError(
+      `${host.name}: expected a host with WebAssembly SIMD, found none: use a newer version, or a mode that allows WebAssembly`,
+    );
 }
 
 async function compile(build: KernelBuild, source: KernelSource): Promise<WebAssembly.Module> {
@@ -72,11 +85,11 @@ async function compile(build: KernelBuild, source: KernelSource): Promise<WebAss
   }
   const name = `kernels, build "${build}"${response.url && `: ${response.url}`}`;
   if (!response.ok)
-    throw new NotFoundError(`${name}: expected WebAssembly, found HTTP status ${response.status}: serve ${build}.wasm there`);
+    throw new NotFoundError(`${name}: expected WebAssembly, found HTTP status ${response.status}: serve ${FILES}${build}.wasm there`);
   const bytes = new Uint8Array(await response.arrayBuffer());
   if (String.fromCharCode(...bytes.subarray(0, 4)) !== '\0asm') {
     throw new NotFoundError(
-      `${name}: expected WebAssembly, found another file (${response.headers.get('content-type')}): serve ${build}.wasm there`,
+      `${name}: expected WebAssembly, found another file (${response.headers.get('content-type')}): serve ${FILES}${build}.wasm there`,
     );
   }
   return WebAssembly.compile(bytes).catch((cause: unknown) => {

@@ -1,8 +1,7 @@
 // What every host computes, and the form in which the results are compared.
-import { AutoImageProcessor, AutoModelForImageClassification } from 'dinov2-wasm';
 
-/** Logits and last hidden state of a photograph, to the bit: base64 of little-endian float32. */
-export async function compute(model, photo, { build = 'auto' } = {}) {
+/** Logits and last hidden state of a photograph, to the bit: base64 of little-endian float32. `library` is what an entry of the package exports. */
+export async function compute({ AutoImageProcessor, AutoModelForImageClassification }, model, photo, { build = 'auto' } = {}) {
   const processor = await AutoImageProcessor.from_pretrained(model);
   const classifier = await AutoModelForImageClassification.from_pretrained(model, { build });
   const { pixel_values } = await processor(photo);
@@ -19,19 +18,18 @@ function encode({ data }) {
   return btoa(binary);
 }
 
-/** The files of a model that a server gives at a URL ending in "/". */
-export async function fetchModel(base) {
-  const names = ['config.json', 'preprocessor_config.json', 'model.safetensors'];
-  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await (await fetch(new URL(name, base))).blob()])));
-}
-
-/** Of each photograph at a URL ending in "/", by build. */
-export async function computeFetched(base, { photos, builds }) {
+/** Of each photograph that a server gives below a URL ending in "/", by build; the model is there too. */
+export async function computeFetched(library, base, { photos, builds }) {
   const model = await fetchModel(new URL('weights/', base));
   const results = [];
   for (const photo of photos) {
     const blob = await (await fetch(new URL(`photos/${photo}`, base))).blob();
-    for (const build of builds) results.push({ photo, ...(await compute(model, blob, { build })) });
+    for (const build of builds) results.push({ photo, ...(await compute(library, model, blob, { build })) });
   }
   return results;
+}
+
+async function fetchModel(base) {
+  const names = ['config.json', 'preprocessor_config.json', 'model.safetensors'];
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await (await fetch(new URL(name, base))).blob()])));
 }

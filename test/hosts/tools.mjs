@@ -1,11 +1,12 @@
-import { execFile, spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { test } from 'uvu';
 
 export const run = promisify(execFile);
 
@@ -26,6 +27,15 @@ export const PROGRAMS = {
 
 /** Of what the packages of this folder bring, a module: they are not among the project's own. */
 export const installed = (path) => join(MODULES, path);
+
+/** What makes a test that needs a program: passed over, saying so, where that is not there. */
+export function on(program) {
+  if (PROGRAMS[program]) return test;
+  return (name, body) => {
+    console.log(`not run, because ${program} is not installed: ${name}`);
+    test.skip(name, body);
+  };
+}
 
 function file(...parts) {
   const path = join(...parts);
@@ -61,9 +71,7 @@ async function pack() {
 /** A folder that is gone when the process ends. */
 export async function temporary() {
   const folder = await mkdtemp(join(tmpdir(), 'dinov2-hosts-'));
-  process.on('exit', () => {
-    rm(folder, { recursive: true, force: true });
-  });
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -97,12 +105,10 @@ export async function serve(folder, headers = {}) {
 }
 
 /** The weights and photographs, and a page with one script, beside what a bundler made. */
-export async function webFolder(folder, script = 'page.js') {
+export async function webFolder(folder, script) {
   const { package: library } = await application();
   await mkdir(folder, { recursive: true });
   await cp(join(library, 'weights'), join(folder, 'weights'), { recursive: true });
   await cp(PHOTOS, join(folder, 'photos'), { recursive: true });
   await writeFile(join(folder, 'index.html'), `<!doctype html><meta charset="utf-8"><script type="module" src="${script}"></script>\n`);
 }
-
-export { spawn };

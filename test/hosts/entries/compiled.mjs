@@ -1,4 +1,5 @@
 // For `bun build --compile`: as script.mjs, with the model inside the executable.
+import * as library from 'dinov2-wasm';
 import config from 'dinov2-wasm/weights/config.json' with { type: 'file' };
 import weights from 'dinov2-wasm/weights/model.safetensors' with { type: 'file' };
 import processor from 'dinov2-wasm/weights/preprocessor_config.json' with { type: 'file' };
@@ -10,5 +11,5 @@ const model = {
   'model.safetensors': Bun.file(weights),
 };
 const results = [];
-for (const [photo, build] of JSON.parse(process.argv[2])) results.push({ photo, ...(await compute(model, photo, { build })) });
+for (const [photo, build] of JSON.parse(process.argv[2])) results.push({ photo, ...(await compute(library, model, photo, { build })) });
 console.log(JSON.stringify(results));

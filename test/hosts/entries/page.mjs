@@ -1,7 +1,10 @@
 // For browsers: the same on a page, in a worker and in a service worker, each asked by a message.
+import { AutoImageProcessor, AutoModelForImageClassification } from 'dinov2-wasm';
 import { computeFetched } from '../program.mjs';
 
-globalThis.onPage = (request) => computeFetched(location.href, request);
+const library = { AutoImageProcessor, AutoModelForImageClassification };
+
+globalThis.onPage = (request) => computeFetched(library, location.href, request);
 
 globalThis.inWorker = (request) =>
   new Promise((resolve, reject) => {
