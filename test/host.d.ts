@@ -1,3 +1,0 @@
-import '../src/hosts/builtin/inline.ts';
-
-export { host } from '../src/hosts/node.ts';

@@ -1,4 +1,0 @@
-// The host of what runs on the sources, entering them anywhere: tests and benchmarks.
-import '../src/hosts/builtin/inline.js';
-
-export { host } from '../src/hosts/node.js';
