@@ -80,6 +80,6 @@ function picturePaths(folder: string, images: readonly string[]): ReadonlyMap<st
 /** What the model saw, and beside it the principal components of features (rows, columns, hidden). */
 async function writePicture(path: string, seen: RawImage, features: Float32): Promise<void> {
   const [colors] = pca([features]);
-  const png = encodePng(sideBySide([seen, await colorPicture(colors as Float32, seen)]));
+  const png = await encodePng(sideBySide([seen, await colorPicture(colors as Float32, seen)]));
   await orHostError(path, writeFiles([{ path, write: (writer) => writer.write(png) }]));
 }

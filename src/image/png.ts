@@ -1,10 +1,11 @@
 import { ImageError } from '../errors.ts';
 import { crc32 } from '../files/crc32.ts';
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+/** How a PNG file begins. */
+export const PNG_SIGNATURE: Uint8Array<ArrayBuffer> = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
 export function isPng(bytes: Uint8Array): boolean {
-  return SIGNATURE.every((byte, i) => bytes[i] === byte);
+  return PNG_SIGNATURE.every((byte, i) => bytes[i] === byte);
 }
 
 export interface PngChunk {
@@ -20,7 +21,7 @@ export interface PngChunk {
  */
 export function* pngChunks(bytes: Uint8Array, source: string): Generator<PngChunk> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let start = SIGNATURE.length;
+  let start = PNG_SIGNATURE.length;
   for (let type = ''; type !== 'IEND'; ) {
     const end = start + 12 + (start + 12 <= bytes.length ? view.getUint32(start) : 0);
     if (end > bytes.length)
@@ -188,7 +189,7 @@ function unfilter(filter: number, line: Uint8Array, above: Uint8Array, distance:
 }
 
 /** Of left, up and upLeft the nearest to left + up - upLeft. */
-function paeth(left: number, up: number, upLeft: number): number {
+export function paeth(left: number, up: number, upLeft: number): number {
   const toLeft = Math.abs(up - upLeft);
   const toUp = Math.abs(left - upLeft);
   const toUpLeft = Math.abs(left + up - 2 * upLeft);

@@ -1,3 +1,4 @@
+import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
@@ -45,19 +46,25 @@ test('pictures stand side by side, on white where one is lower', async () => {
   assert.equal([...all.data], [0, 0, 0, 255, 255, 255, 7, 8, 9, 0, 0, 0, 255, 255, 255, 255, 255, 255]);
 });
 
-test('an encoded PNG decodes to the same pixels', async () => {
+test('an encoded PNG decodes to the same pixels, by pngjs too', async () => {
   for (const [width, height] of [
     [1, 1],
     [5, 3],
+    [64, 40],
   ] as const) {
     const picture = randomPixels(width, height, 3, 1);
-    assert.equal(await decodeImage(encodePng(picture)), picture);
+    const { data } = PNG.sync.read(Buffer.from(await encodePng(picture))); // RGBA
+    assert.equal(
+      [...data].filter((_, i) => i % 4 < 3),
+      [...picture.data],
+    );
+    assert.equal(await decodeImage(await encodePng(picture)), picture);
   }
 });
 
 test('a picture that is part of a larger array is encoded from its place on', async () => {
   const bytes = Uint8Array.of(9, 9, 1, 2, 3);
-  assert.equal([...(await decodeImage(encodePng({ data: bytes.subarray(2), width: 1, height: 1, channels: 3 }))).data], [1, 2, 3]);
+  assert.equal([...(await decodeImage(await encodePng({ data: bytes.subarray(2), width: 1, height: 1, channels: 3 }))).data], [1, 2, 3]);
 });
 
 test('other dimensions and channels are refused by name', async () => {
