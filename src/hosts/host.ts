@@ -6,6 +6,8 @@ export interface Host {
   readonly threads: Threads | undefined;
   /** Files, where the host has them. */
   readonly files: FileSystem | undefined;
+  /** Told of WebAssembly memory that nothing refers to any more, where the host would be slow to see it. */
+  released?(bytes: number): void;
   /** Lets other work of the host run: events, timers, other requests. */
   pause(): Promise<void>;
   /** The folder of the demonstration model that comes with the library: a path or URL. */

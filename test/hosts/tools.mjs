@@ -68,10 +68,15 @@ async function pack() {
   return { folder, tarball: join(folder, filename), package: join(folder, 'node_modules/dinov2-wasm') };
 }
 
+const folders = [];
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** A folder that is gone when the process ends. */
 export async function temporary() {
   const folder = await mkdtemp(join(tmpdir(), 'dinov2-hosts-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 
