@@ -2,10 +2,12 @@ import { host } from '#host';
 import { ArgumentError, ConfigError, HostError, NotFoundError } from '../errors.ts';
 import type { FileSystem, RandomAccess } from '../hosts/host.ts';
 import { describe, isJsonObject, parseJson } from './json.ts';
+import { type FileRequest, StreamedFile } from './stream.ts';
 
 const MAX_JSON = 64 * 2 ** 20;
 
-export type FileContent = Uint8Array | ArrayBuffer | Blob;
+/** The bytes of a file, or what asks for them: a file that is requested is streamed, and held no more than a piece at a time. */
+export type FileContent = Uint8Array | ArrayBuffer | Blob | FileRequest;
 
 /** Where a model comes from: the path or file: URL of its folder or of a checkpoint that is all in one file, or its files by name. */
 export type ModelSource = string | URL | Readonly<Record<string, FileContent>> | ReadonlyMap<string, FileContent>;
@@ -141,8 +143,8 @@ class GivenFiles implements Source {
 
   constructor(files: ReadonlyMap<string, FileContent>) {
     for (const [file, content] of files) {
-      if (!(content instanceof Uint8Array || content instanceof ArrayBuffer || content instanceof Blob)) {
-        throw new ArgumentError(`source: file ${describe(file)}: expected Uint8Array, ArrayBuffer or Blob, found ${describe(content)}`);
+      if (!(content instanceof Uint8Array || content instanceof ArrayBuffer || content instanceof Blob || typeof content === 'function')) {
+        throw new ArgumentError(`source: file ${describe(file)}: expected Uint8Array, ArrayBuffer, Blob or a function that gives a Response, found ${describe(content)}`);
       }
     }
     this.#files = files;
@@ -155,7 +157,7 @@ class GivenFiles implements Source {
   async open(file: string): Promise<RandomAccess> {
     const content = this.#files.get(file);
     if (!content) throw new NotFoundError(`${this.name}: expected ${file} among them, found ${describe([...this.#files.keys()])}`);
-    return new GivenFile(file, content);
+    return typeof content === 'function' ? StreamedFile.open(file, content) : new GivenFile(file, content);
   }
 
   async list(): Promise<readonly string[]> {
@@ -168,7 +170,7 @@ class GivenFile implements RandomAccess {
   readonly size: number;
   readonly #content: Uint8Array | Blob;
 
-  constructor(name: string, content: FileContent) {
+  constructor(name: string, content: Uint8Array | ArrayBuffer | Blob) {
     this.name = name;
     this.#content = content instanceof ArrayBuffer ? new Uint8Array(content) : content;
     this.size = this.#content instanceof Blob ? this.#content.size : this.#content.length;
