@@ -17,19 +17,25 @@ export class StreamedFile implements RandomAccess {
   /** Where the piece begins. */
   #at = 0;
 
-  private constructor(name: string, request: FileRequest, response: Response) {
+  private constructor(name: string, request: FileRequest, size: number, reader?: ReadableStreamDefaultReader<Uint8Array>) {
     this.name = name;
     this.#request = request;
-    this.size = Number(response.headers.get('content-length') ?? Number.NaN);
-    this.#reader = response.body?.getReader();
+    this.size = size;
+    this.#reader = reader;
   }
 
-  /** @throws {NotFoundError} on another status than 200; {HostError} on an answer without content-length */
+  /**
+   * An answer without content-length is read to its end for its size, and the file asked for again to be read.
+   * @throws {NotFoundError} on another status than 200
+   */
   static async open(name: string, request: FileRequest): Promise<StreamedFile> {
-    const file = new StreamedFile(name, request, await ask(name, request));
-    if (Number.isSafeInteger(file.size)) return file;
-    await file.close();
-    throw new HostError(`${name}: expected a response with content-length, found none: make a Response with that header`);
+    const { headers, body } = await ask(name, request);
+    const reader = body?.getReader();
+    const length = headers.get('content-encoding') ? null : headers.get('content-length');
+    if (length !== null) return new StreamedFile(name, request, Number(length), reader);
+    let size = 0;
+    for (let piece = await reader?.read(); piece?.value; piece = await reader?.read()) size += piece.value.length;
+    return new StreamedFile(name, request, size);
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
