@@ -9,7 +9,9 @@ const MAX_JSON = 64 * 2 ** 20;
 /** The bytes of a file, or what asks for them: a file that is requested is streamed, and held no more than a piece at a time. */
 export type FileContent = Uint8Array | ArrayBuffer | Blob | FileRequest;
 
-/** Where a model comes from: the path or file: URL of its folder or of a checkpoint that is all in one file, or its files by name. */
+/** Where a model comes from: the path or file: URL of its folder or of a checkpoint that is all in one file, the URL of its folder on a server, or its
+ * files by name.
+ */
 export type ModelSource = string | URL | Readonly<Record<string, FileContent>> | ReadonlyMap<string, FileContent>;
 
 /** The files of one model. */
@@ -29,7 +31,7 @@ export interface Source {
  * @throws {ArgumentError} for anything that is no source
  */
 export async function openSource(source: ModelSource): Promise<Source> {
-  if (source instanceof URL) return openPath(pathOf(source));
+  if (source instanceof URL) return /^https?:$/.test(source.protocol) ? new RemoteFolder(source) : openPath(pathOf(source));
   if (typeof source === 'string') return openPath(source);
   if (source instanceof Map) return new GivenFiles(source);
   if (isJsonObject(source)) return new GivenFiles(new Map(Object.entries(source)));
@@ -110,6 +112,47 @@ class Folder implements Source {
   list(): Promise<readonly string[]> {
     return this.#files.list(this.name);
   }
+}
+
+/** A folder on a server. What answers a request with a page has no such file, as a server for development, which does that with all it lacks. */
+class RemoteFolder implements Source {
+  readonly name: string;
+
+  constructor(url: URL) {
+    this.name = url.href.replace(/\/?$/, '/');
+  }
+
+  async has(file: string): Promise<boolean> {
+    const response = await this.#request(file, { method: 'HEAD' });
+    return response.ok && !isPage(response);
+  }
+
+  async open(file: string): Promise<RandomAccess> {
+    if (isPage(await this.#request(file, { method: 'HEAD' }))) {
+      throw new NotFoundError(`${this.name}: expected a folder with ${file}, found a page in its place`);
+    }
+    return StreamedFile.open(this.name + file, () => this.#request(file));
+  }
+
+  /** A server does not tell. */
+  async list(): Promise<readonly string[]> {
+    return [];
+  }
+
+  async #request(file: string, options?: RequestInit): Promise<Response> {
+    try {
+      return await fetch(new URL(file, this.name), options);
+    } catch (cause) {
+      throw new NotFoundError(
+        `${this.name}${file}: expected an answer, found none (${(cause as Error).message}): see whether the server runs and CORS and the content security policy (connect-src) allow it, or pass the files by name`,
+        { cause },
+      );
+    }
+  }
+}
+
+function isPage({ headers }: Response): boolean {
+  return headers.get('content-type')?.startsWith('text/html') ?? false;
 }
 
 class SingleFile implements Source {
