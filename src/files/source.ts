@@ -187,7 +187,9 @@ class GivenFiles implements Source {
   constructor(files: ReadonlyMap<string, FileContent>) {
     for (const [file, content] of files) {
       if (!(content instanceof Uint8Array || content instanceof ArrayBuffer || content instanceof Blob || typeof content === 'function')) {
-        throw new ArgumentError(`source: file ${describe(file)}: expected Uint8Array, ArrayBuffer, Blob or a function that gives a Response, found ${describe(content)}`);
+        throw new ArgumentError(
+          `source: file ${describe(file)}: expected Uint8Array, ArrayBuffer, Blob or a function that gives a Response, found ${describe(content)}`,
+        );
       }
     }
     this.#files = files;

@@ -76,7 +76,10 @@ test('a model in shards among the assets answers the same', async () => {
   await run(process.execPath, ['--input-type=module', '--eval', script, model], { cwd: folder });
   await cp(join(library, 'weights/preprocessor_config.json'), join(model, 'preprocessor_config.json'));
   assert.ok((await readdir(model)).filter((name) => /^model-\d+-of-\d+\.safetensors$/.test(name)).length > 3);
-  const running = await worker({ bindings: { MODEL: 'model' }, assets: { directory: assets, binding: 'ASSETS', routerConfig: { has_user_worker: true } } });
+  const running = await worker({
+    bindings: { MODEL: 'model' },
+    assets: { directory: assets, binding: 'ASSETS', routerConfig: { has_user_worker: true } },
+  });
   try {
     checkAnswer(await running.post('/', PHOTO), await expected());
   } finally {
