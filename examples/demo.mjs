@@ -43,7 +43,7 @@ for (const name of (await readdir(PHOTOS)).filter((file) => /\.(png|jpe?g)$/.tes
   const embedding = embed(outputs.last_hidden_state);
 
   const picture = join(OUTPUT, `${name.replace(/\.\w+$/, '')}.png`);
-  await writeFile(picture, encodePng(sideBySide([image, await drawFeatures(image)])));
+  await writeFile(picture, await encodePng(sideBySide([image, await drawFeatures(image)])));
 
   console.log(name);
   for (const [i, { label, score }] of scores.entries()) print(i === 0 ? 'labels' : '', `${percent(score)}  ${bar(score)}  ${label}`);

@@ -123,15 +123,15 @@ async function openShards(source: Source): Promise<Checkpoint> {
   }
 }
 
-/** The tensors that the index lists, in its order. */
+/** The tensors that the index lists, shard by shard, as they lie in these: a stream of each is read but once. */
 function merge(name: string, map: Readonly<Record<string, string>>, shards: ReadonlyMap<string, Checkpoint>): Checkpoint {
-  const entries = new Map<string, Entry>();
   for (const [tensor, file] of Object.entries(map)) {
-    const entry = shards.get(file)?.entries.get(tensor);
-    if (!entry) {
-      throw new CheckpointError(`${name}: ${file}: expected the tensor ${describe(tensor)}, as ${INDEX} says, found none of that name`);
-    }
-    entries.set(tensor, entry);
+    if (shards.get(file)?.entries.has(tensor)) continue;
+    throw new CheckpointError(`${name}: ${file}: expected the tensor ${describe(tensor)}, as ${INDEX} says, found none of that name`);
+  }
+  const entries = new Map<string, Entry>();
+  for (const [file, shard] of shards) {
+    for (const [tensor, entry] of shard.entries) if (map[tensor] === file) entries.set(tensor, entry);
   }
   const all = [...shards.values()];
   return new Checkpoint({

@@ -1,8 +1,8 @@
 import { CheckpointError } from '../errors.ts';
+import { crc32 } from '../files/crc32.ts';
 import { describe } from '../files/json.ts';
 import { staysInside } from '../files/source.ts';
 import { type ByteSource, PIECE, type TensorFile } from './checkpoint.ts';
-import { crc32 } from './crc32.ts';
 
 /** Records and bytes of their list beyond which an archive is refused; the largest DINOv2 has 600 records. */
 const MAX_RECORDS = 20_000;

@@ -36,7 +36,7 @@ export function estimateDepth(inputs: readonly string[], options: DepthOptions, 
           const [height, width] = depth.dims as [number, number];
           const { low, high } = rangeOf(depth.data);
           const picture = pictures.get(image);
-          if (picture) await writePicture(picture, encodePng(depthPicture(depth, { kind, colormap })));
+          if (picture) await writePicture(picture, await encodePng(depthPicture(depth, { kind, colormap })));
           const gray = grays.get(image);
           const png16 = gray ? { path: gray, ...(await writeGray(gray, depth, kind)) } : undefined;
           const range =
@@ -53,7 +53,7 @@ export function estimateDepth(inputs: readonly string[], options: DepthOptions, 
 
 /** Writes depth as a picture of 16 bits. @returns how its numbers are those of depth: depth = offset + step * pixel */
 async function writeGray(path: string, depth: Float32, kind: DepthKind): Promise<{ offset: number; step: number }> {
-  const { bytes, offset, step } = depthPng(depth, { kind });
+  const { bytes, offset, step } = await depthPng(depth, { kind });
   await writePicture(path, bytes);
   return { offset, step };
 }

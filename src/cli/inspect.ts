@@ -23,7 +23,7 @@ export function inspectImages(inputs: readonly string[], options: BatchOptions, 
       return {
         async run(image) {
           const { bytes } = await readBytes(image);
-          const stored = decodeImage(bytes, { source: image });
+          const stored = await decodeImage(bytes, { source: image });
           const orientation = readOrientation(bytes, image);
           const pixels = options.exifOrientation ? applyOrientation(stored, orientation) : stored;
           const { pixel_values } = await setup.processor(pixels);

@@ -31,7 +31,7 @@ export function segmentImages(inputs: readonly string[], options: SegmentOptions
           const segmentation = await segmenter.segment(image, { scales, flip, signal: loading.signal });
           const segments = segmentsOf(segmentation, segmenter.model.config.id2label);
           const picture = pictures ? pictures.get(path) : undefined;
-          if (picture) await writePicture(picture, encodePng(segmentationPicture(image.rgb(), segmentation, { segments })));
+          if (picture) await writePicture(picture, await encodePng(segmentationPicture(image.rgb(), segmentation, { segments })));
           const lines = [...segments]
             .sort((a, b) => b.part - a.part)
             .map(({ part, label }) => `  ${(part < 0.0005 ? '<0.1' : (part * 100).toFixed(1)).padStart(5)} %  ${label}`);

@@ -2,14 +2,16 @@ import { host } from '#host';
 import { ArgumentError, ConfigError, HostError, NotFoundError } from '../errors.ts';
 import type { FileSystem, RandomAccess } from '../hosts/host.ts';
 import { describe, isJsonObject, parseJson } from './json.ts';
+import { type FileRequest, StreamedFile } from './stream.ts';
 
 const MAX_JSON = 64 * 2 ** 20;
 
-export type FileContent = Uint8Array | ArrayBuffer | Blob;
+/** The bytes of a file, or what asks for them: a file that is requested is streamed, and held no more than a piece at a time. */
+export type FileContent = Uint8Array | ArrayBuffer | Blob | FileRequest;
 
 /**
- * Where a model comes from: its name on the Hugging Face hub, the path or file: URL of its folder or of a checkpoint that is all in one file,
- * its files by name, or what was opened from one of these.
+ * Where a model comes from: its name on the Hugging Face hub, the path or file: URL of its folder or of a checkpoint that is all in one file, the
+ * URL of its folder on a server, its files by name, or what was opened from one of these.
  */
 export type ModelSource = string | URL | Readonly<Record<string, FileContent>> | ReadonlyMap<string, FileContent> | Source;
 
@@ -32,7 +34,7 @@ export abstract class Source {
  */
 export async function openSource(source: ModelSource): Promise<Source> {
   if (source instanceof Source) return source;
-  if (source instanceof URL) return openPath(pathOf(source));
+  if (source instanceof URL) return /^https?:$/.test(source.protocol) ? new RemoteFolder(source) : openPath(pathOf(source));
   if (typeof source === 'string') return openPath(source);
   if (source instanceof Map) return new GivenFiles(source);
   if (isJsonObject(source)) return new GivenFiles(new Map(Object.entries(source)));
@@ -111,6 +113,48 @@ class Folder extends Source {
   }
 }
 
+/** A folder on a server. What answers a request with a page has no such file, as a server for development, which does that with all it lacks. */
+class RemoteFolder extends Source {
+  readonly name: string;
+
+  constructor(url: URL) {
+    super();
+    this.name = url.href.replace(/\/?$/, '/');
+  }
+
+  async has(file: string): Promise<boolean> {
+    const response = await this.#request(file, { method: 'HEAD' });
+    return response.ok && !isPage(response);
+  }
+
+  async open(file: string): Promise<RandomAccess> {
+    if (isPage(await this.#request(file, { method: 'HEAD' }))) {
+      throw new NotFoundError(`${this.name}: expected a folder with ${file}, found a page in its place`);
+    }
+    return StreamedFile.open(this.name + file, () => this.#request(file));
+  }
+
+  /** A server does not tell. */
+  async list(): Promise<readonly string[]> {
+    return [];
+  }
+
+  async #request(file: string, options?: RequestInit): Promise<Response> {
+    try {
+      return await fetch(new URL(file, this.name), options);
+    } catch (cause) {
+      throw new NotFoundError(
+        `${this.name}${file}: expected an answer, found none (${(cause as Error).message}): see whether the server runs and CORS and the content security policy (connect-src) allow it, or pass the files by name`,
+        { cause },
+      );
+    }
+  }
+}
+
+function isPage({ headers }: Response): boolean {
+  return headers.get('content-type')?.startsWith('text/html') ?? false;
+}
+
 class SingleFile extends Source {
   readonly name: string;
   readonly #file: string;
@@ -144,8 +188,10 @@ class GivenFiles extends Source {
   constructor(files: ReadonlyMap<string, FileContent>) {
     super();
     for (const [file, content] of files) {
-      if (!(content instanceof Uint8Array || content instanceof ArrayBuffer || content instanceof Blob)) {
-        throw new ArgumentError(`source: file ${describe(file)}: expected Uint8Array, ArrayBuffer or Blob, found ${describe(content)}`);
+      if (!(content instanceof Uint8Array || content instanceof ArrayBuffer || content instanceof Blob || typeof content === 'function')) {
+        throw new ArgumentError(
+          `source: file ${describe(file)}: expected Uint8Array, ArrayBuffer, Blob or a function that gives a Response, found ${describe(content)}`,
+        );
       }
     }
     this.#files = files;
@@ -158,7 +204,7 @@ class GivenFiles extends Source {
   async open(file: string): Promise<RandomAccess> {
     const content = this.#files.get(file);
     if (!content) throw new NotFoundError(`${this.name}: expected ${file} among them, found ${describe([...this.#files.keys()])}`);
-    return new GivenFile(file, content);
+    return typeof content === 'function' ? StreamedFile.open(file, content) : new GivenFile(file, content);
   }
 
   async list(): Promise<readonly string[]> {
@@ -171,7 +217,7 @@ class GivenFile implements RandomAccess {
   readonly size: number;
   readonly #content: Uint8Array | Blob;
 
-  constructor(name: string, content: FileContent) {
+  constructor(name: string, content: Uint8Array | ArrayBuffer | Blob) {
     this.name = name;
     this.#content = content instanceof ArrayBuffer ? new Uint8Array(content) : content;
     this.size = this.#content instanceof Blob ? this.#content.size : this.#content.length;

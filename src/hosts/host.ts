@@ -2,12 +2,12 @@
 export interface Host {
   /** The name used in messages: "node", "browser", ... */
   readonly name: string;
-  /** A compiled build of the kernels, for a memory that threads share or for one of their own. */
-  kernels(build: KernelBuild, memory: 'own' | 'shared'): WebAssembly.Module;
   /** Threads over shared memory, where the host has them. */
   readonly threads: Threads | undefined;
   /** Files, where the host has them. */
   readonly files: FileSystem | undefined;
+  /** Told of WebAssembly memory that nothing refers to any more, where the host would be slow to see it. */
+  released?(bytes: number): void;
   /** Lets other work of the host run: events, timers, other requests. */
   pause(): Promise<void>;
   /** The folder of the demonstration model that comes with the library: a path or URL. */

@@ -1,27 +1,15 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
+
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker, workerData } from 'node:worker_threads';
 import { HostError, NotFoundError } from '../errors.ts';
+
 import { DiskCache } from './diskCache.ts';
-import type { AtomicWriter, Downloads, FileSystem, Host, KernelBuild, RandomAccess, Thread, Threads } from './host.ts';
+import type { AtomicWriter, Downloads, FileSystem, Host, RandomAccess, Thread, Threads } from './host.ts';
 import { makeFolder } from './makeFolder.ts';
-
-const modules = new Map<string, WebAssembly.Module>();
-
-function kernels(build: KernelBuild, memory: 'own' | 'shared'): WebAssembly.Module {
-  const name = memory === 'shared' ? `${build}-threads` : build;
-  let module = modules.get(name);
-  if (!module) {
-    const url = new URL(`../../dist/kernels/${name}.wasm`, import.meta.url); // the same place from src/ and from dist/
-    module = new WebAssembly.Module(readFileSync(url));
-    modules.set(name, module);
-  }
-  return module;
-}
 
 class NodeThread implements Thread {
   readonly #worker: Worker;
@@ -137,7 +125,8 @@ const files: FileSystem = {
   join,
 };
 
-const embeddedModel = fileURLToPath(new URL('../../weights', import.meta.url)); // from src/ and from dist/, as above
+// The same place from src/ and from dist/. A bundle in CommonJS knows no URL of its own.
+const embeddedModel = import.meta.url ? fileURLToPath(new URL('../../weights', import.meta.url)) : 'weights';
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -150,4 +139,17 @@ const downloads: Downloads = {
   },
 };
 
-export const host: Host = { name: 'node', kernels, threads, files, pause, embeddedModel, downloads };
+/** Times the bytes of a memory that V8 has to hear of before it looks: with less, Node 26 kept a dozen models that were disposed of. */
+const PRESSURE = 4;
+
+/**
+ * V8 does not count WebAssembly memory when it decides whether to collect garbage, but it does count arrays: these cost nothing, for pages that
+ * are never touched are never there.
+ */
+function released(bytes: number): void {
+  try {
+    for (let i = 0; i < PRESSURE; i++) new ArrayBuffer(bytes);
+  } catch {} // more than the host has addresses for: it has collected its garbage before it said so
+}
+
+export const host: Host = { name: 'node', threads, files, downloads, released, pause, embeddedModel };

@@ -47,7 +47,12 @@ async function readFile(path: string): Promise<SourceBytes> {
 async function download(url: string): Promise<SourceBytes> {
   const source = url.length > 80 ? `${url.slice(0, 77)}...` : url;
   const response = await fetch(url).catch((cause: Error) => {
-    throw new NotFoundError(`${source}: expected an image, found no answer (${cause.message})`, { cause });
+    throw new NotFoundError(
+      `${source}: expected an image, found no answer (${cause.message}): see whether the server runs and CORS and the content security policy (connect-src) allow it, or pass the bytes`,
+      {
+        cause,
+      },
+    );
   });
   if (!response.ok) throw new NotFoundError(`${source}: expected an image, found HTTP status ${response.status}`);
   return { bytes: new Uint8Array(await response.arrayBuffer()), source };

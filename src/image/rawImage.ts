@@ -61,7 +61,7 @@ export class RawImage implements Pixels {
       return fromPixels(input);
     }
     const { bytes, source } = await readBytes(input);
-    const image = fromPixels(decode ? await decode(bytes) : decodeImage(bytes, { maxPixels, source }));
+    const image = fromPixels(decode ? await decode(bytes) : await decodeImage(bytes, { maxPixels, source }));
     checkSize(source, image.width, image.height, maxPixels);
     return exifOrientation ? fromPixels(applyOrientation(image, readOrientation(bytes, source))) : image;
   }

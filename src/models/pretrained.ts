@@ -393,6 +393,12 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     this.dispose();
   }
 
+  /** As {@link dispose}, after the runs that are under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+    this.dispose();
+  }
+
   #checkpointName(parameter: string): string {
     return isOfHead(parameter) ? parameter : this.prefix + parameter;
   }

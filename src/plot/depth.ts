@@ -4,7 +4,8 @@ import { type DepthKind, type Range, rangeOf } from '../tasks/depth.ts';
 import type { Tensor } from '../tensor/index.ts';
 import { type ColormapName, colormap } from './colormaps.ts';
 import { CHARACTER, drawText, fontScale, textSize } from './font.ts';
-import { encodeGray16, sideBySide } from './picture.ts';
+import { sideBySide } from './picture.ts';
+import { encodeGray16 } from './png.ts';
 
 export interface DepthPictureOptions {
   kind: DepthKind;
@@ -49,13 +50,13 @@ const MAX_16 = 65535;
  * highest, 65535.
  * @throws {ShapeError}
  */
-export function depthPng(depth: Tensor, { kind }: { kind: DepthKind }): DepthPng {
+export async function depthPng(depth: Tensor, { kind }: { kind: DepthKind }): Promise<DepthPng> {
   const [height, width] = sizeOf(depth);
   const { low, high } = finiteRange(depth);
   const offset = kind === 'metric' ? 0 : low;
   const step = kind === 'metric' ? 1 / STEPS_PER_METRE : (high - low || 1) / MAX_16;
   const pixels = Uint16Array.from(depth.to('float32').data, (value) => Math.min(Math.max(Math.round((value - offset) / step), 0), MAX_16));
-  return { bytes: encodeGray16(pixels, { width, height }), offset, step };
+  return { bytes: await encodeGray16(pixels, { width, height }), offset, step };
 }
 
 function sizeOf({ dims }: Tensor): [height: number, width: number] {

@@ -1,4 +1,3 @@
-import { PNG } from 'pngjs';
 import { ArgumentError, ShapeError } from '../errors.ts';
 import type { Pixels } from '../image/pixels.ts';
 import type { Extent } from '../image/processor.ts';
@@ -53,24 +52,7 @@ export function sideBySide(pictures: readonly Pixels[], { gap = 8 }: { gap?: num
   return new RawImage(data, width, height, 3);
 }
 
-/** The bytes of a PNG file of an RGB picture. @throws {ArgumentError} on another number of channels */
-export function encodePng(picture: Pixels): Uint8Array {
-  checkRgb(picture);
-  const { data, width, height } = picture;
-  const png = new PNG({ width, height, colorType: 2, inputColorType: 2, inputHasAlpha: false });
-  png.data = Buffer.from(data.buffer, data.byteOffset, data.length);
-  return PNG.sync.write(png, { colorType: 2, inputColorType: 2, inputHasAlpha: false });
-}
-
-/** The bytes of a PNG file of one channel of 16 bits: pixels (height * width). @throws {ShapeError} on another number of them */
-export function encodeGray16(pixels: Uint16Array, { width, height }: Extent): Uint8Array {
-  if (pixels.length !== width * height) throw new ShapeError(`pixels: expected ${width} x ${height}, found ${pixels.length}`);
-  const format = { colorType: 0, inputColorType: 0, inputHasAlpha: false, bitDepth: 16 } as const;
-  const png = new PNG({ width, height, ...format });
-  png.data = Buffer.from(pixels.slice().buffer); // pngjs reads the buffer of these as 16-bit numbers, from its beginning
-  return PNG.sync.write(png, format);
-}
-
-function checkRgb({ channels }: Pixels): void {
+/** @throws {ArgumentError} unless it is RGB */
+export function checkRgb({ channels }: Pixels): void {
   if (channels !== 3) throw new ArgumentError(`picture: expected 3 channels, found ${channels}: use rgb()`);
 }

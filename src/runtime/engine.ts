@@ -1,7 +1,7 @@
-import { host } from '#host';
-import { ArgumentError, DisposedError, HostError } from '../errors.ts';
+import { ArgumentError, DisposedError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
-import { hasRelaxedSimd, hasSimd, type IntegerForm, integerForm } from './features.ts';
+import { chooseBuild, kernelModule } from './builds.ts';
+import { type IntegerForm, integerForm } from './features.ts';
 import { instantiate, type KernelName, type Kernels } from './kernels.ts';
 import { type Address, Memory, PAGE } from './memory.ts';
 import { countThreads, type KernelCall, ThreadPool } from './threads.ts';
@@ -61,7 +61,7 @@ export class Engine {
       throw new ArgumentError(`memoryLimit: expected ${PAGE} bytes or more, found ${JSON.stringify(String(memoryLimit))}`);
     }
     const shared = this.threads > 1;
-    const module = host.kernels(this.build, shared ? 'shared' : 'own');
+    const module = kernelModule(this.build, shared ? 'shared' : 'own');
     this.#memory = new Memory({ shared, ...(memoryLimit !== undefined && { limit: memoryLimit }) });
     this.#kernels = instantiate(module, this.#memory.wasm);
     this.integerForm = integerForm(this.#kernels);
@@ -268,16 +268,4 @@ export class Engine {
     if (!this.#kernels) throw new DisposedError('engine: used after dispose()');
     return this.#kernels;
   }
-}
-
-function chooseBuild(build: KernelBuild | 'auto'): KernelBuild {
-  if (build !== 'auto' && build !== 'simd' && build !== 'relaxed') {
-    throw new ArgumentError(`build: expected "auto", "simd" or "relaxed", found ${JSON.stringify(build)}`);
-  }
-  if (!hasSimd()) throw new HostError(`${host.name}: expected a host with WebAssembly SIMD, found none: use a newer version`);
-  if (build === 'relaxed' && !hasRelaxedSimd()) {
-    throw new HostError(`${host.name}: build "relaxed" needs relaxed SIMD, which this host does not have: use build "auto" or "simd"`);
-  }
-  if (build !== 'auto') return build;
-  return hasRelaxedSimd() ? 'relaxed' : 'simd';
 }

@@ -7,12 +7,12 @@ const RELAXED_MADD = module('01080160037b7b7b017b', '03020100', '0a0d010b0020002
 
 /** Whether this host compiles WebAssembly SIMD. */
 export function hasSimd(): boolean {
-  return WebAssembly.validate(SIMD);
+  return typeof WebAssembly === 'object' && WebAssembly.validate(SIMD);
 }
 
 /** Whether this host compiles relaxed SIMD (Node 24 and later, Chromium 114, Deno, workerd; not Node 20). */
 export function hasRelaxedSimd(): boolean {
-  return WebAssembly.validate(RELAXED_MADD);
+  return typeof WebAssembly === 'object' && WebAssembly.validate(RELAXED_MADD);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { host } from '#host';
 import { MemoryError } from '../errors.ts';
 
 /** A place in engine memory: a byte offset. 0 is no place. */
@@ -103,7 +104,9 @@ export class Memory {
   }
 
   dispose(): void {
+    const bytes = this.reserved;
     this.wasm = new WebAssembly.Memory({ initial: 0 });
+    host.released?.(bytes);
   }
 
   /** Takes back the hole at the top; not within a scope, whose end is a place that must stay. */

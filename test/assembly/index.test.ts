@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { host } from '#host';
+import { kernelModule } from '../../src/runtime/builds.ts';
 import { hasRelaxedSimd } from '../../src/runtime/features.ts';
 import type { Kernels } from '../../src/runtime/kernels.ts';
 import { kernelFile } from './helpers.ts';
@@ -106,7 +106,7 @@ for (const build of ['simd', 'relaxed'] as const) {
 
   const runnable = build === 'simd' || hasRelaxedSimd() ? test : test.skip;
   runnable(`${build}: a kernel takes as many arguments as its type says`, () => {
-    const { exports } = new WebAssembly.Instance(host.kernels(build), { env: { memory: new WebAssembly.Memory({ initial: 1 }) } });
+    const { exports } = new WebAssembly.Instance(kernelModule(build, 'own'), { env: { memory: new WebAssembly.Memory({ initial: 1 }) } });
     for (const [name, count] of Object.entries(ARGUMENTS)) assert.is((exports[name] as () => void).length, count, name);
   });
 }

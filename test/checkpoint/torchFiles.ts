@@ -1,4 +1,4 @@
-import { crc32 } from '../../src/checkpoint/crc32.ts';
+import { crc32 } from '../../src/files/crc32.ts';
 
 /** Bytes one after the other; text is taken character by character as Latin-1. */
 export function bytes(...parts: readonly (string | number | Uint8Array)[]): Uint8Array<ArrayBuffer> {

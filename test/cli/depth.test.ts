@@ -47,9 +47,9 @@ test('depth is that of the pipeline, in text, JSON, tensors and pictures', async
     assert.equal([kind, height, width], ['metric', 40, 50]);
     assert.ok(lowest < highest && Math.abs(lowest - Math.min(...data)) < 1e-6);
     assert.equal([colored, png16], [path('out/a.png.depth.png'), { path: path('out/a.png.depth16.png'), offset: 0, step: 1 / 256 }]);
-    const seen = decodeImage(readFileSync(path('out/a.png.depth.png')), { source: 'a' });
+    const seen = await decodeImage(readFileSync(path('out/a.png.depth.png')), { source: 'a' });
     assert.ok(seen.width > 50 && seen.height === 40);
-    assert.is(decodeImage(readFileSync(path('out/a.png.depth16.png')), { source: 'a' }).width, 50);
+    assert.is((await decodeImage(readFileSync(path('out/a.png.depth16.png')), { source: 'a' })).width, 50);
 
     const { stdout: text } = await dinov2(['depth', image, '--model', model]);
     assert.is(text, `${image}  40 x 50  ${lowest.toFixed(2)} to ${highest.toFixed(2)} m\n`);

@@ -92,9 +92,9 @@ test('--pca writes what the model saw, and beside it the colours of the patches'
     assert.is(code, 0);
     assert.match(stdout, path('pictures/a.png.pca.png'));
     assert.equal(readdirSync(path('pictures')), ['a.png.pca.png']);
-    const drawn = decodeImage(readFileSync(path('pictures/a.png.pca.png')));
+    const drawn = await decodeImage(readFileSync(path('pictures/a.png.pca.png')));
     assert.equal([drawn.width, drawn.height], [16 + 8 + 16, 16]);
-    const original = decodeImage(readFileSync(image));
+    const original = await decodeImage(readFileSync(image));
     for (let y = 0; y < 16; y++) {
       const row = drawn.data.subarray(y * 40 * 3, (y * 40 + 16) * 3);
       assertSame(row, original.data.subarray(y * 16 * 3, (y + 1) * 16 * 3));

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { run } from '../../src/cli/program.ts';
 import type { Stream, Terminal } from '../../src/cli/terminal.ts';
+
 import { BitImageProcessor, Dinov2ForImageClassification, Dinov2Model, DPTImageProcessor } from '../../src/index.ts';
-import { encodePng } from '../../src/plot/index.ts';
 import { goldenPath, withFolder } from '../helpers.ts';
+
 import { randomPixels } from '../image/helpers.ts';
+import { encodePng } from '../reference/png.ts';
 
 /** A stream that keeps what is written to it; from the write on that `fail` gives an error for, it fails. */
 export class Recorder extends Writable {
@@ -80,7 +82,8 @@ export async function withWorkplace(body: (place: Workplace) => Promise<void>): 
     let seed = 0;
     const picture: Workplace['picture'] = (name, { width, height } = { width: 16, height: 12 }) => {
       seed += 1;
-      writeFileSync(path(name), encodePng(randomPixels(width, height, 3, seed)));
+      const { data: samples } = randomPixels(width, height, 3, seed);
+      writeFileSync(path(name), encodePng({ width, height, bitDepth: 8, colorType: 2, samples }));
       return path(name);
     };
     await body({ folder, model, picture, path });

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encodePng } from '../../src/plot/index.ts';
 import type { Classification } from '../../src/tasks/index.ts';
 import { randomPixels } from '../image/helpers.ts';
+import { encodePng } from '../reference/png.ts';
 import { dinov2, Recorder, type Workplace, withWorkplace } from './helpers.ts';
 
 /** Pictures that are mostly bright, or mostly dark: what any encoder can tell apart. */
@@ -12,7 +12,7 @@ function paint(path: string, kind: 'bright' | 'dark', seed: number): void {
   const pixels = randomPixels(16, 12, 3, seed);
   const data = pixels.data.map((byte) => (kind === 'bright' ? 200 + byte / 8 : byte / 8));
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, encodePng({ ...pixels, data }));
+  writeFileSync(path, encodePng({ ...pixels, bitDepth: 8, colorType: 2, samples: data }));
 }
 
 /** A folder of so many pictures a class. */

@@ -26,7 +26,7 @@ test('labels of pixels come as text, JSON, tensors and pictures', async () => {
       assert.ok(own > 0 && Math.abs(part - own / data.length) < 1e-6);
     }
     assert.is(new Set(data).size, segments.length);
-    const seen = decodeImage(readFileSync(written), { source: 'a' });
+    const seen = await decodeImage(readFileSync(written), { source: 'a' });
     assert.ok(seen.width > 60 && seen.height === 40);
 
     const text = (await dinov2(args)).stdout.trimEnd().split('\n');

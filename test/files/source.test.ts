@@ -1,4 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
@@ -82,10 +84,32 @@ test('a missing file is refused with its name and that of the folder', () =>
     await refuses(async () => (await openSource({})).open('constructor'), NotFoundError, 'constructor');
   }));
 
+test('the URL of a folder on a server is read from there, whether or not it ends in a slash', async () => {
+  const config = JSON.stringify({ model_type: 'dinov2' });
+  const server = createServer((request, response) => {
+    if (request.url === '/a%20model/config.json') response.writeHead(200, { 'content-type': 'application/json' }).end(config);
+    else response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>'); // as servers for development do
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a%20model`;
+  try {
+    for (const folder of [url, `${url}/`]) {
+      const source = await openSource(new URL(folder));
+      assert.equal(await readJson(source, 'config.json'), { model_type: 'dinov2' });
+      assert.equal([await source.has('config.json'), await source.has('model.safetensors')], [true, false]);
+      await refuses(() => source.open('model.safetensors'), NotFoundError, 'model.safetensors', 'a page');
+    }
+  } finally {
+    server.close();
+  }
+  const gone = await openSource(new URL('http://127.0.0.1:1/model'));
+  await refuses(() => gone.has('config.json'), NotFoundError, 'http://127.0.0.1:1/model/config.json', 'connect-src');
+});
+
 test('what is no source is refused', async () => {
   await refuses(() => openSource(undefined as unknown as string), ArgumentError, 'source', 'found nothing');
   await refuses(() => openSource(['a'] as unknown as string), ArgumentError, 'found ["a"]');
-  await refuses(() => openSource(new URL('https://example.org/model')), ArgumentError, 'https://example.org/model');
+  await refuses(() => openSource(new URL('ftp://example.org/model')), ArgumentError, 'ftp://example.org/model');
   await refuses(() => openSource({ 'config.json': '{}' } as unknown as string), ArgumentError, '"config.json"', 'found "{}"');
 });
 

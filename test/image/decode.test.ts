@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
+import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ImageError } from '../../src/errors.ts';
@@ -27,17 +29,17 @@ function frameOf(jpeg: Uint8Array): number {
   return (frame?.byteOffset ?? Number.NaN) - jpeg.byteOffset;
 }
 
-test('every PNG is decoded to the bytes that Pillow gives', () => {
+test('every PNG is decoded to the bytes that Pillow gives', async () => {
   const names = PICTURES.filter((name) => INFO[name]?.sha256);
   assert.is(names.length, 9);
   for (const name of names) {
-    const { width, height, channels, data } = decoded(name);
+    const { width, height, channels, data } = await decoded(name);
     assert.equal({ width, height, sha256: sha256(data), channels }, { ...INFO[name], channels: 3 }, name);
   }
 });
 
-test('of 16 bits the upper eight are taken', () => {
-  assert.equal(decoded('gray16.png'), decoded('gray.png'));
+test('of 16 bits the upper eight are taken', async () => {
+  assert.equal(await decoded('gray16.png'), await decoded('gray.png'));
 });
 
 /** The RGB pixels of a picture for the encoder, from what the PNG specification says. */
@@ -54,7 +56,7 @@ function expectedRgb({ bitDepth, colorType, samples }: PngPicture, palette: Uint
   return rgb;
 }
 
-test('PNG of every colour type and depth, interlaced or not, with a transparent colour or not, keeps its colours', () => {
+test('PNG of every colour type and depth, interlaced or not, with a transparent colour or not, keeps its colours', async () => {
   const kind = fc.constantFrom(
     ...[0, 2, 3, 4, 6]
       .flatMap((colorType) => [1, 2, 4, 8, 16].map((bitDepth) => ({ colorType, bitDepth })))
@@ -62,8 +64,8 @@ test('PNG of every colour type and depth, interlaced or not, with a transparent 
   );
   const size = fc.integer({ min: 1, max: 18 });
   const properties = fc.record({ kind, width: size, height: size, interlaced: fc.boolean(), transparent: fc.boolean(), seed: fc.nat() });
-  fc.assert(
-    fc.property(properties, ({ kind: { colorType, bitDepth }, width, height, interlaced, transparent, seed }) => {
+  await fc.assert(
+    fc.asyncProperty(properties, async ({ kind: { colorType, bitDepth }, width, height, interlaced, transparent, seed }) => {
       const random = randomNumbers(seed);
       const samples = Array.from({ length: width * height * (SAMPLES[colorType] as number) }, () => Math.floor(random() * 2 ** bitDepth));
       const palette = Uint8Array.from({ length: 3 * 2 ** Math.min(bitDepth, 8) }, () => random() * 256);
@@ -74,7 +76,7 @@ test('PNG of every colour type and depth, interlaced or not, with a transparent 
         chunks.push(['tRNS', Uint8Array.from(samples.slice(0, SAMPLES[colorType]).flatMap((sample) => [sample >> 8, sample & 255]))]);
       }
       const file = { width, height, bitDepth, colorType, samples, interlaced, chunks };
-      const found = decodeImage(encodePng(file));
+      const found = await decodeImage(encodePng(file));
       assert.equal({ ...found, data: [...found.data] }, { width, height, channels: 3, data: expectedRgb(file, palette) });
     }),
     { seed: 1, numRuns: 150 },
@@ -100,7 +102,7 @@ const JPEG_BOUNDS: Readonly<Record<string, { max: number; mean: number }>> = {
 test('JPEG of every kind differs from Pillow by no more than what was measured', async () => {
   const goldens = new Map([...(await tensors('decoded.safetensors')), ...(await tensors('pillow.safetensors'))]);
   for (const [name, bound] of Object.entries(JPEG_BOUNDS)) {
-    const { data, width, height } = decoded(name);
+    const { data, width, height } = await decoded(name);
     const golden = goldens.get(name);
     assert.equal(golden?.dims, [height, width, 3], name);
     const { max, mean } = difference(data, golden?.data as Uint8Array);
@@ -108,29 +110,29 @@ test('JPEG of every kind differs from Pillow by no more than what was measured',
   }
 });
 
-test('a progressive JPEG gives the pixels of the baseline one with the same coefficients', () => {
-  assert.equal(decoded('progressive.jpg'), decoded('baseline-420.jpg'));
-  assert.equal(decoded('progressive-gray.jpg'), decoded('gray-restart-7.jpg'));
+test('a progressive JPEG gives the pixels of the baseline one with the same coefficients', async () => {
+  assert.equal(await decoded('progressive.jpg'), await decoded('baseline-420.jpg'));
+  assert.equal(await decoded('progressive-gray.jpg'), await decoded('gray-restart-7.jpg'));
 });
 
-test('bytes after the end of a picture are no part of it', () => {
+test('bytes after the end of a picture are no part of it', async () => {
   for (const name of ['small.png', 'baseline-422.jpg', 'progressive-gray.jpg']) {
-    assert.equal(decodeImage(concat(picture(name), picture('gray.jpg'))), decoded(name), name);
+    assert.equal(await decodeImage(concat(picture(name), picture('gray.jpg'))), await decoded(name), name);
   }
 });
 
-test('bytes between the segments of a JPEG are skipped, as libjpeg does', () => {
+test('bytes between the segments of a JPEG are skipped, as libjpeg does', async () => {
   const bytes = picture('baseline-422.jpg');
   const frame = frameOf(bytes);
   assert.equal(
-    decodeImage(concat(bytes.subarray(0, frame), Uint8Array.of(0, 1, 2, 0xff, 0xff), bytes.subarray(frame))),
-    decoded('baseline-422.jpg'),
+    await decodeImage(concat(bytes.subarray(0, frame), Uint8Array.of(0, 1, 2, 0xff, 0xff), bytes.subarray(frame))),
+    await decoded('baseline-422.jpg'),
   );
 });
 
 test('a JPEG that lacks its end marker is read if it is in one piece, refused if it may lack more', async () => {
   const baseline = picture('baseline-422.jpg');
-  assert.equal(decodeImage(baseline.subarray(0, -2)), decoded('baseline-422.jpg'));
+  assert.equal(await decodeImage(baseline.subarray(0, -2)), await decoded('baseline-422.jpg'));
   await refuses(() => decodeImage(baseline.subarray(0, -6)), ImageError);
   await refuses(() => decodeImage(picture('progressive-gray.jpg').subarray(0, -2)), ImageError, 'truncated');
 });
@@ -190,7 +192,7 @@ test('a file of another format is refused, naming the file, its first bytes and 
 test('a picture above maxPixels is refused before it is decoded', async () => {
   await refuses(() => decodeImage(picture('small.png'), { maxPixels: 5489 }), ImageError, 'at most 5489', '90 x 61');
   await refuses(() => decodeImage(picture('exif-1.jpg'), { maxPixels: 5489 }), ImageError, 'at most 5489', '90 x 61');
-  assert.is(decodeImage(picture('small.png'), { maxPixels: 5490 }).width, 90);
+  assert.is((await decodeImage(picture('small.png'), { maxPixels: 5490 })).width, 90);
   await refuses(() => decodeImage(picture('small.png'), { maxPixels: 0 }), ArgumentError, 'maxPixels');
   await refuses(() => decodeImage(picture('small.png'), { maxPixels: Number.NaN }), ArgumentError, 'maxPixels');
 });
@@ -223,10 +225,35 @@ test('compressed data that is longer than the picture, or shorter, is refused', 
   await refuses(
     () => decodeImage(headerOnly(4, 4, true, deflateSync(new Uint8Array(2 ** 22)))),
     ImageError,
-    'Cannot create a Buffer larger than',
+    'more than the 23 bytes of pixels',
   );
   await refuses(() => decodeImage(headerOnly(4, 4, true)), ImageError, '9 bytes of pixels where 23 should be');
   await refuses(() => decodeImage(headerOnly(4, 4)), ImageError, '9 bytes of pixels where 20 should be');
+});
+
+test('a PNG with a bit turned over, in its palette or its pixels, is refused by its checksum', async () => {
+  const palette: [string, Uint8Array] = ['PLTE', Uint8Array.of(1, 2, 3)];
+  const bytes = encodePng({ width: 1, height: 1, bitDepth: 8, colorType: 3, samples: [0], chunks: [palette] });
+  assert.equal([...(await decodeImage(bytes)).data], [1, 2, 3]);
+  const at = (type: string): number => Buffer.from(bytes).indexOf(type) + 4;
+  for (const type of ['PLTE', 'IDAT']) {
+    await refuses(() => decodeImage(patched(bytes, at(type), (bytes[at(type)] as number) ^ 1)), ImageError, `chunk ${type}`, 'checksum');
+  }
+  const beyond = encodePng({ width: 1, height: 1, bitDepth: 8, colorType: 3, samples: [1], chunks: [palette] });
+  await refuses(() => decodeImage(beyond), ImageError, 'colour 1 of a palette of 1');
+});
+
+test('photographs, filtered as encoders do, are what pngjs makes of them', async () => {
+  for (const name of ['astronaut', 'chelsea', 'coffee']) {
+    const bytes = readFileSync(new URL(`../../examples/photos/${name}.png`, import.meta.url));
+    const { data, width, height } = PNG.sync.read(bytes); // RGBA
+    const found = await decodeImage(new Uint8Array(bytes));
+    assert.equal([found.width, found.height], [width, height]);
+    assert.ok(
+      found.data.every((value, i) => value === data[Math.floor(i / 3) * 4 + (i % 3)]),
+      name,
+    );
+  }
 });
 
 test('kinds of JPEG that are not decoded are refused by their properties', async () => {

@@ -33,7 +33,7 @@ test('a JPEG in each of the eight orientations is turned upright as Pillow does 
   for (const orientation of ORIENTATIONS) {
     const name = `exif-${orientation}.jpg`;
     assert.is(readOrientation(picture(name)), orientation);
-    const upright = applyOrientation(decoded(name), orientation);
+    const upright = applyOrientation(await decoded(name), orientation);
     const golden = goldens.get(name);
     assert.equal([upright.height, upright.width, 3], golden?.dims);
     const { max, mean } = difference(upright.data, golden?.data as Uint8Array);

@@ -10,7 +10,7 @@ export const PICTURES: readonly string[] = readdirSync(goldenPath('image/images'
 
 export const picturePath = (name: string): string => goldenPath(`image/images/${name}`);
 export const picture = (name: string): Uint8Array<ArrayBuffer> => golden(`image/images/${name}`);
-export const decoded = (name: string): Pixels => decodeImage(picture(name), { source: name });
+export const decoded = (name: string): Promise<Pixels> => decodeImage(picture(name), { source: name });
 
 /** Sizes of the pictures, and where Pillow decodes them to the same bytes, the hash of these. */
 export const INFO = JSON.parse(readFileSync(goldenPath('image/images.json'), 'utf8')) as Record<

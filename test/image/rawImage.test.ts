@@ -11,7 +11,7 @@ import { resize } from '../../src/image/resize.ts';
 import { goldenPath, refuses, withFolder } from '../helpers.ts';
 import { decoded, picture, picturePath, randomPixels } from './helpers.ts';
 
-const SMALL = decoded('small.png');
+const SMALL = await decoded('small.png');
 
 function assertSmall(image: RawImage): void {
   assert.instance(image, RawImage);

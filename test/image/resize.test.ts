@@ -17,14 +17,14 @@ test('a photograph becomes the bytes that Pillow makes of it', async () => {
   for (const [name, golden] of goldens) {
     const [file = '', filter, size = ''] = name.split('|');
     const [height = 0, width = 0] = size.split('x').map(Number);
-    const { data } = resize(decoded(file), { width, height, resample: filter as Resampling });
+    const { data } = resize(await decoded(file), { width, height, resample: filter as Resampling });
     assert.equal(difference(data, golden.data as Uint8Array), { max: 0, mean: 0 }, name);
   }
 });
 
 test('every filter makes Pillow’s bytes in colour and grey, larger and smaller, of the narrowest and tallest', async () => {
   const goldens = [...(await tensors('pillow.safetensors'))].filter(([name]) => name.includes('|'));
-  const photo = decoded('rgb.png');
+  const photo = await decoded('rgb.png');
   assert.is(goldens.length, 84);
   for (const [name, golden] of goldens) {
     const [from = '', mode, filter, to = ''] = name.split('|');

@@ -303,6 +303,14 @@ test('a model that is larger than the memory limit is refused', async () => {
   });
 });
 
+test('await using waits for what runs, then disposes', async () => {
+  const model = new Dinov2Model(TINY);
+  const running = model(pixels(2));
+  await model[Symbol.asyncDispose]();
+  assert.is((await running).last_hidden_state.dims[0], 2);
+  await refuses(() => model(pixels(1)), DisposedError, 'used after dispose()');
+});
+
 test('using a model disposes of it', () => {
   const model = new Dinov2Model(TINY);
   model[Symbol.dispose]();

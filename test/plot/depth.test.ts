@@ -68,16 +68,16 @@ function pixelsOf(bytes: Uint8Array): number[] {
   return Array.from(new Uint16Array(data.buffer, data.byteOffset, width * height * 4)).filter((_, i) => i % 4 === 0);
 }
 
-test('metres are kept 256 to a metre, as KITTI does', () => {
-  const { bytes, offset, step } = depthPng(DEPTH, { kind: 'metric' });
+test('metres are kept 256 to a metre, as KITTI does', async () => {
+  const { bytes, offset, step } = await depthPng(DEPTH, { kind: 'metric' });
   assert.equal([offset, step], [0, 1 / 256]);
   assert.equal(pixelsOf(bytes), [256, 512, 1280, 768, 384, 1024]);
-  const extremes = depthPng(new Tensor('float32', [-1, 300], [1, 2]), { kind: 'metric' });
+  const extremes = await depthPng(new Tensor('float32', [-1, 300], [1, 2]), { kind: 'metric' });
   assert.equal(pixelsOf(extremes.bytes), [0, 65535]);
 });
 
-test('relative depth takes all 16 bits, and can be had back', () => {
-  const { bytes, offset, step } = depthPng(DEPTH, { kind: 'relative' });
+test('relative depth takes all 16 bits, and can be had back', async () => {
+  const { bytes, offset, step } = await depthPng(DEPTH, { kind: 'relative' });
   const pixels = pixelsOf(bytes);
   assert.equal([Math.min(...pixels), Math.max(...pixels)], [0, 65535]);
   assertWithin(
@@ -85,7 +85,7 @@ test('relative depth takes all 16 bits, and can be had back', () => {
     DEPTH.data,
     step / 2 + 1e-6,
   );
-  const same = depthPng(new Tensor('float32', [3, 3], [1, 2]), { kind: 'relative' });
+  const same = await depthPng(new Tensor('float32', [3, 3], [1, 2]), { kind: 'relative' });
   assert.equal([pixelsOf(same.bytes), same.offset], [[0, 0], 3]);
 });
 

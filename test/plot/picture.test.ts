@@ -1,3 +1,4 @@
+import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
@@ -33,31 +34,37 @@ test('bicubic is the default, and goes smoothly between', async () => {
   assert.ok(new Set(reds).size > 4);
 });
 
-test('bytes come back from the planes of a processor', () => {
+test('bytes come back from the planes of a processor', async () => {
   const picture = bytePicture(new Tensor('float32', [1, 2, 3, 4, 5, 6], [3, 1, 2]));
   assert.equal([...picture.data], [1, 3, 5, 2, 4, 6]);
   assert.equal(picture.size, [2, 1]);
 });
 
-test('pictures stand side by side, on white where one is lower', () => {
+test('pictures stand side by side, on white where one is lower', async () => {
   const all = sideBySide([new RawImage(new Uint8Array(6), 1, 2, 3), new RawImage(Uint8Array.of(7, 8, 9), 1, 1, 3)], { gap: 1 });
   assert.equal(all.size, [3, 2]);
   assert.equal([...all.data], [0, 0, 0, 255, 255, 255, 7, 8, 9, 0, 0, 0, 255, 255, 255, 255, 255, 255]);
 });
 
-test('an encoded PNG decodes to the same pixels', () => {
+test('an encoded PNG decodes to the same pixels, by pngjs too', async () => {
   for (const [width, height] of [
     [1, 1],
     [5, 3],
+    [64, 40],
   ] as const) {
     const picture = randomPixels(width, height, 3, 1);
-    assert.equal(decodeImage(encodePng(picture)), picture);
+    const { data } = PNG.sync.read(Buffer.from(await encodePng(picture))); // RGBA
+    assert.equal(
+      [...data].filter((_, i) => i % 4 < 3),
+      [...picture.data],
+    );
+    assert.equal(await decodeImage(await encodePng(picture)), picture);
   }
 });
 
-test('a picture that is part of a larger array is encoded from its place on', () => {
+test('a picture that is part of a larger array is encoded from its place on', async () => {
   const bytes = Uint8Array.of(9, 9, 1, 2, 3);
-  assert.equal([...decodeImage(encodePng({ data: bytes.subarray(2), width: 1, height: 1, channels: 3 })).data], [1, 2, 3]);
+  assert.equal([...(await decodeImage(await encodePng({ data: bytes.subarray(2), width: 1, height: 1, channels: 3 }))).data], [1, 2, 3]);
 });
 
 test('other dimensions and channels are refused by name', async () => {

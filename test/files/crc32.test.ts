@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { crc32 } from '../../src/checkpoint/crc32.ts';
+import { crc32 } from '../../src/files/crc32.ts';
 
 /** Bit by bit, from the definition. */
 function slowly(bytes: Uint8Array): number {

@@ -1,0 +1,3 @@
+import { webHost } from './web.ts';
+
+export const host = webHost('browser');

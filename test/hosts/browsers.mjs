@@ -1,0 +1,19 @@
+import { installed, PROGRAMS } from './tools.mjs';
+
+const TIMEOUT = 60_000; // ms
+
+export async function openChromium() {
+  const { chromium } = (await import(installed('playwright-core/index.js'))).default;
+  return chromium.launch({ executablePath: PROGRAMS.chromium, args: ['--no-sandbox'], timeout: TIMEOUT });
+}
+
+/** By WebDriver BiDi, which Debian's Firefox speaks without a driver. */
+export async function openFirefox() {
+  const { launch } = await import(installed('puppeteer-core/lib/puppeteer/puppeteer-core.js'));
+  return launch({ browser: 'firefox', executablePath: PROGRAMS.firefox, headless: true, timeout: TIMEOUT });
+}
+
+/** Calls a function of a page, as that puts it among its globals. */
+export async function ask(page, call, request) {
+  return page.evaluate(([name, argument]) => globalThis[name](argument), [call, request]);
+}
