@@ -15,6 +15,7 @@ type Call<K extends KernelName> = (size: number, input: (count: number) => Addre
 const packedFloats = (n: number, k: number): number => Math.ceil(n / 8) * 8 * (k + 1);
 const packedHalves = (n: number, k: number): number => Math.ceil(n / 8) * (8 + k * 4);
 const packedIntegers = (n: number, k: number): number => Math.ceil(n / 8) * (24 + Math.ceil(k / 4) * 8);
+const packedPairs = (n: number, k: number): number => 4 + Math.ceil(n / 8) * Math.ceil(k / 2) * 8;
 const pairs = (m: number, k: number): number => Math.ceil(m / 5) * 5 * Math.ceil(k / 4) * 2;
 
 /** Sizes of inputs as the kernels' headers give them. The kernels of 8-bit pictures say how far they read beyond theirs. */
@@ -46,6 +47,16 @@ const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8
   f32_attention: (s, input, room) => [
     ...([s, s, s, input(s * s), s, input(packedFloats(s, s)), input(packedFloats(s, s)), room(s * s), s, 1, 1] as const),
     ...([room(12 * Math.ceil(s / 8) * 8), room(s * s)] as const),
+  ],
+  i16_pack: (s, input, room) => [s, s, input(s * s), s, 127, room(packedPairs(s, s))],
+  i16_pack_rows: (s, input, room) => [s, s, input(s * s), s, 127, room(packedPairs(s, s))],
+  i16_attention: (s, input, room) => [
+    ...([s, s, s, input(s * s), s, input(packedPairs(s, s)), input(packedPairs(s, s)), room(s * s), s, 1, 1, 127] as const),
+    ...([room(Math.ceil(s / 2) * 4 + Math.ceil(s / 8) * 32 + Math.ceil(s / 4) * 8), room(s * s)] as const),
+  ],
+  i8_layer_norm: (s, input, room) => [
+    ...([0, s, s, input(s * s), input(s), input(s), 1e-6, input(s)] as const),
+    ...([room(s), room(2 * s), room(pairs(s, s))] as const),
   ],
   f32_softmax: (s, input, room) => [3, s, input(3 * s), room(3 * s)],
   f32_layer_norm: (s, input, room) => [3, s, input(3 * s), input(s), input(s), 1e-6, room(3 * s)],

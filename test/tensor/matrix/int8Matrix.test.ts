@@ -7,6 +7,8 @@ import { createMatrix } from '../../../src/tensor/matrix/createMatrix.ts';
 import { dequantize } from '../../../src/tensor/matrix/floatMatrix.ts';
 import { Int8Matrix } from '../../../src/tensor/matrix/int8Matrix.ts';
 import type { QuantizedWeight } from '../../../src/tensor/matrix/packedMatrix.ts';
+import { quantizeWeight } from '../../../src/tensor/matrix/quantize.ts';
+import { quantizeRows } from '../../../src/tensor/matrix/quantizedRows.ts';
 import { type Float32, placed } from '../../../src/tensor/place.ts';
 import { Tensor } from '../../../src/tensor/tensor.ts';
 import { refuses } from '../../helpers.ts';
@@ -140,7 +142,7 @@ test('slices that read the same input share its scales, and others are refused',
     second.packQuantized(weight);
     const x = randomTensor([3, 5], 1);
     const whole = on(engine, [x], (a) => matrix.multiply(a));
-    const part = on(engine, [x], (a) => second.multiply(first.operand(a)));
+    const part = on(engine, [x], (a) => second.multiply(a));
     for (let row = 0; row < 3; row++) assertSameBits(whole.at(row).data.subarray(8), part.at(row).data, `row ${row}`);
 
     const message = 'input scales: expected those of the other weights that read the same input, found others';
@@ -242,14 +244,38 @@ test('int8 takes about a quarter of the memory of float32, float16 half', async 
 
 test('an operand made for a matrix of integers is refused by one of floats', async () => {
   await withEngine({}, async (engine) => {
-    const { matrix } = packed(engine, 'int8', 5, 4);
     const floats = packed(engine, 'float32', 5, 4).matrix;
     await engine.scopeAsync(async () => {
-      const operand = matrix.operand(placed(engine, randomTensor([2, 4], 1)));
+      const operand = quantizeRows(engine, placed(engine, randomTensor([2, 4], 1)));
       await refuses(() => floats.multiply(operand), ShapeError, 'x: expected float32, found rows quantised for another matrix');
       await refuses(() => packed(engine, 'int8', 5, 3).matrix.multiply(operand), ShapeError, 'x: expected [2, 3], found [2, 4]');
     });
   });
+});
+
+test('quantising with knowledge of the inputs keeps the mean of the outputs, and makes no scale that a file may not have', async () => {
+  const [outputs, inputs] = [6, 20];
+  const weight = randomTensor([outputs, inputs], 1);
+  weight.data.fill(0, inputs, 2 * inputs);
+  weight.data.fill(2 ** -149, 2 * inputs, 3 * inputs);
+  const statistics = { largest: randomFloats(inputs, 2, 3).map(Math.abs), mean: randomFloats(inputs, 3, 2) };
+  for (const smooth of [false, true]) {
+    const { weight: integers, correction } = quantizeWeight(weight, statistics, { smooth });
+    assert.is(integers.inputScales !== undefined, smooth);
+    assert.ok(integers.scales.every((scale) => scale > 0 && Number.isFinite(scale)));
+    assert.ok(integers.integers.every((q) => q >= -127));
+    const kept = dequantize(integers, outputs, inputs).data;
+    for (let o = 0; o < outputs; o++) {
+      const mean = (of: Float32Array): number =>
+        reference.sum(inputs, (i) => (of[o * inputs + i] as number) * (statistics.mean[i] as number));
+      assertWithin([mean(kept) + (correction[o] as number)], [mean(weight.data)], 1e-5, `output ${o}`);
+      const step = 0.5001 * (integers.scales[o] as number);
+      for (let i = 0; i < inputs; i++) {
+        const off = Math.abs((kept[o * inputs + i] as number) - (weight.data[o * inputs + i] as number));
+        assert.ok(off <= step / (integers.inputScales?.[i] ?? 1), `${o}, ${i}: ${off}`);
+      }
+    }
+  }
 });
 
 test.run();

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../../../src/errors.ts';
 import { ACTIVATIONS, type Activation } from '../../../src/runtime/kernels.ts';
+import { layerNorm } from '../../../src/tensor/ops.ts';
 import type { Float32 } from '../../../src/tensor/place.ts';
 import { place, placed } from '../../../src/tensor/place.ts';
 import { refuses } from '../../helpers.ts';
@@ -226,26 +227,49 @@ for (const { build, dtype } of KINDS) {
     }
   });
 
-  test(`${what}: an operand serves several matrices, to the bit`, async () => {
-    await withEngine({ build, threads: 2 }, (engine) => {
-      const { matrix } = packed(engine, dtype, 13, 7);
-      const other = packed(engine, dtype, 40, 7).matrix;
-      engine.scope(() => {
-        const x = placed(engine, randomTensor([11, 7], 3));
-        const operand = matrix.operand(x);
-        assert.equal(operand.dims, [11, 7]);
-        assert.is(matrix.operand(operand), operand);
-        for (const m of [matrix, other]) assertSameBits(m.multiply(operand).data, m.multiply(x).data);
-        const [scale, a, b] = [
-          placed(engine, randomTensor([13], 4)),
-          place(engine, 'float32', [11, 13]),
-          place(engine, 'float32', [11, 13]),
-        ];
-        for (const y of [a, b]) engine.write(y.place?.address as number, randomTensor([11, 13], 5).data);
-        matrix.multiplyAdd(operand, scale, a);
-        matrix.multiplyAdd(x, scale, b);
-        assertSameBits(a.data, b.data);
+  test(`${what}: a layer norm made for a matrix is multiplied as one made before, to the bit, on any number of threads`, async () => {
+    for (const threads of [1, 2, 3]) {
+      await withEngine({ build, threads }, async (engine) => {
+        const { matrix } = packed(engine, dtype, 40, 13);
+        engine.scope(() => {
+          const [x, weight, bias] = [[23, 13], [13], [13]].map((dims, i) => placed(engine, randomTensor(dims, 3 + i, 2))) as [
+            Float32,
+            Float32,
+            Float32,
+          ];
+          const operand = matrix.normalized(x, weight, bias, 1e-3);
+          assert.equal(operand.dims, [23, 13]);
+          const expected = layerNorm(x, weight, bias, 1e-3);
+          for (let i = 0; i < 2; i++) assertSameBits(matrix.multiply(operand).data, matrix.multiply(expected).data, 'product');
+          const scale = placed(engine, randomTensor([40], 6));
+          const sums = [operand, expected].map((from) => {
+            const y = placed(engine, randomTensor([23, 40], 7));
+            matrix.multiplyAdd(from, scale, y);
+            return y.data;
+          });
+          assertSameBits(sums[0] as Float32Array, sums[1] as Float32Array, 'sum');
+        });
+        const at = (...dims: number[]): Float32 => placed(engine, randomTensor(dims, 1));
+        await refuses(() => matrix.normalized(at(2, 13), at(12), at(13), 1e-3), ShapeError, 'layerNorm: weight: expected [13], found [12]');
+        await refuses(() => matrix.normalized(at(2, 13), at(13), at(12), 1e-3), ShapeError, 'layerNorm: bias: expected [13], found [12]');
       });
+    }
+  });
+
+  test(`${what}: who watches a matrix sees the inputs of its products, those of slices too, until told to stop`, async () => {
+    await withEngine({ build }, (engine) => {
+      const { matrix } = packed(engine, dtype, 16, 5);
+      const seen: number[][] = [];
+      const stop = matrix.slice(8, 8).watch((x) => seen.push([...x.data]));
+      const [x, y] = [randomTensor([2, 5], 1), randomTensor([1, 5], 2)];
+      on(engine, [x], (a) => matrix.multiply(a));
+      on(engine, [y, randomTensor([16], 3), randomTensor([1, 16], 4)], (a, s, c) => {
+        matrix.multiplyAdd(a as Float32, s as Float32, c as Float32);
+        return c as Float32;
+      });
+      stop();
+      on(engine, [x], (a) => matrix.multiply(a));
+      assert.equal(seen, [[...x.data], [...y.data]]);
     });
   });
 
