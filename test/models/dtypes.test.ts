@@ -241,6 +241,35 @@ test('a depth model is int8 with all of its convolutions, saved and loaded to th
   }
 });
 
+test('a calibrated model keeps what is no int8 as it was, and is loaded from its own file to the same bits, within a memory limit too', async () => {
+  await withFolder(async (folder) => {
+    const config = { ...TINY, hidden_size: 192, num_hidden_layers: 8, mlp_ratio: 4, initializer_range: 0.05 };
+    const original = new Dinov2Model(config, { seed: 4 });
+    await original.save_pretrained(join(folder, 'float32'));
+    const calibration = await original.calibrate([pixels(2), pixels(1, 28)]);
+    const model = await Dinov2Model.from_pretrained(join(folder, 'float32'), { dtype: 'int8', calibration });
+    const patches = 'embeddings.patch_embeddings.projection.weight';
+    const weights = new Map(original.weights());
+    for (const [name, { data }] of model.weights()) {
+      if (name === patches || /norm|token|lambda/.test(name)) assertSameBits(data, weights.get(name)?.data as Float32Array, name);
+    }
+    const x = pixels(2, 28, 20, 5);
+    const expected = await model(x, EVERYTHING);
+    await model.save_pretrained(join(folder, 'int8'));
+    for (const options of [{}, { calibration }, { memoryLimit: 3 * 2 ** 20 }]) {
+      const loaded = await Dinov2Model.from_pretrained(join(folder, 'int8'), options);
+      for (let i = 0; i < 2; i++) assertSameOutput(await loaded(x, EVERYTHING), expected, JSON.stringify(Object.keys(options)));
+      if ('memoryLimit' in options) assert.ok(loaded.memory < model.memory, 'blocks are brought in one at a time');
+      loaded.dispose();
+    }
+    const plain = await Dinov2Model.from_pretrained(join(folder, 'float32'), { dtype: 'int8' });
+    const off = async (of: Dinov2Model): Promise<number> =>
+      1 - cosine((await of(x)).last_hidden_state.data, (await original(x)).last_hidden_state.data);
+    const [calibrated, uncalibrated] = [await off(model), await off(plain)];
+    assert.ok(calibrated < uncalibrated && calibrated < 5e-4, `1 - cosine: ${calibrated} calibrated, ${uncalibrated} not`);
+  });
+});
+
 test('weights of zeros are saved as int8 with scales that are read back', async () => {
   await withFolder(async (folder) => {
     const zero = new Dinov2Model({ ...TINY, initializer_range: 0 }, { dtype: 'int8' });

@@ -251,4 +251,35 @@ testKernels('i8_quantize gives a row the same bits whichever rows are beside it'
   }
 });
 
+testKernels('i8_layer_norm is i8_quantize of the layer norm, to the bit, in every form', (bench) => {
+  fc.assert(
+    fc.property(shape, fc.constantFrom(...FORMS), fc.boolean(), ({ rows, columns, shift, seed }, form, isScaled) => {
+      fc.pre(columns > 0);
+      const x = randomFloats(rows * columns, seed, 4);
+      const [weight, bias] = [randomFloats(columns, seed + 1), randomFloats(columns, seed + 2)];
+      const multiplier = isScaled ? randomFloats(columns, seed + 3, 2) : undefined;
+      const normalized = bench.try(() => {
+        const y = bench.room(x.length);
+        bench.engine.call('f32_layer_norm', rows, columns, bench.input(x), bench.input(weight), bench.input(bias), 1e-3, y);
+        return bench.read(y, x.length);
+      });
+      const expected = quantize(bench, normalized, rows, columns, { form, ...(multiplier && { multiplier }) });
+      bench.try(() => {
+        const bytes = bytesOfRows(form, rows, columns);
+        const places = [x, weight, bias].map((data) => bench.input(data, { shift })) as [number, number, number];
+        const by = multiplier ? bench.input(multiplier, { shift }) : 0;
+        const [room, heads, y] = [
+          bench.room(columns, { shift }),
+          bench.output(new Uint8Array(8 * rows), { shift }),
+          bench.output(new Uint8Array(bytes), { shift }),
+        ];
+        bench.engine.call('i8_layer_norm', LAYOUTS[form].number, rows, columns, ...places, 1e-3, by, room, heads, y);
+        const found = { heads: bench.engine.view(heads, 8 * rows).slice(), integers: bench.engine.view(y, bytes).slice() };
+        assert.equal(readRows(form, rows, columns, found), expected);
+      });
+    }),
+    { seed: 5, numRuns: 200 },
+  );
+});
+
 test.run();
