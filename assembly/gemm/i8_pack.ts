@@ -4,6 +4,8 @@
  * of an integer is scale * q. Size: ceil(n / 8) * (96 + ceil(k / 4) * 32) bytes.
  */
 
+import { SMALLEST_SCALE } from '../quantize/i8_form';
+
 /**
  * i8_pack(n, k, q, scales, bias, target): from a matrix (n, k) given by columns, as nn.Linear keeps its weight; scales (n), bias (n) or 0 for
  * none.
@@ -44,18 +46,20 @@ export function i8_unpack(n: i32, k: i32, source: usize, q: usize, scales: usize
 
 /**
  * i8_quantize_weights(n, k, x, multiplier, q, scales): x (n, k) times multiplier (k; 0 for none) ~ scales (n) * q (n, k), the scale of a row being
- * its largest magnitude / 127, q its nearest integers, ties to even. A row of zeros has the scale 0, one with a NaN or an infinity the scale NaN.
+ * its largest magnitude / 127, q its nearest integers: |x - scale q| <= 0.5001 scale. A row whose scale would be below 2^-110, as one of zeros, becomes
+ * zeros with the scale 1, so that no scale is 0; one with a NaN or an infinity has the scale NaN.
  */
 export function i8_quantize_weights(n: i32, k: i32, x: usize, multiplier: usize, q: usize, scales: usize): void {
   for (let j = 0; j < n; j++, x += <usize>k << 2, q += k, scales += 4) {
     let largest: f32 = 0;
     for (let i: usize = 0; i < <usize>k; i++) largest = max(largest, abs(at(x, multiplier, i))); // keeps NaN
     const scale = largest / 127;
-    const inverse: f32 = scale > 0 && scale < Infinity ? <f32>1.0 / scale : 0;
+    const known = scale >= SMALLEST_SCALE && scale < Infinity;
+    const inverse: f32 = known ? <f32>1.0 / scale : 0;
     for (let i: usize = 0; i < <usize>k; i++) {
-      store<i8>(q + i, inverse ? <i8>max<f32>(-127, min<f32>(127, nearest(at(x, multiplier, i) * inverse))) : 0);
+      store<i8>(q + i, known ? <i8>max<f32>(-127, min<f32>(127, nearest(at(x, multiplier, i) * inverse))) : 0);
     }
-    store<f32>(scales, scale < Infinity ? scale : NaN);
+    store<f32>(scales, known ? scale : scale < SMALLEST_SCALE ? 1 : NaN);
   }
 }
 

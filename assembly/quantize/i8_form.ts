@@ -26,6 +26,11 @@ export const PAIRS_ROWS: i32 = 5;
 @inline
 export const BYTES_ROWS: i32 = 6;
 
+/** 2^-110: rows whose scale would be smaller become zeros, so that one over a scale is a finite number and not denormal. */
+// @ts-ignore: decorator
+@inline
+export const SMALLEST_SCALE: f32 = 7.703719777548943e-34;
+
 // @ts-ignore: decorator
 @inline
 export function rowsOf(form: Form): i32 {

@@ -7,13 +7,13 @@
  *   the same of the layer norm of x, rows columns elements apart; room: a row of floats
  *
  * scale = (max - min) / 255 with 0 between min and max, z = round(-min / scale), q = round(x / scale) + z, ties to even (Jacob et al. 2018,
- * "Quantization and training of neural networks for efficient integer-arithmetic-only inference"): |x - scale (q - z)| <= 0.5 scale, and up to
- * 1 scale at either end. A row with a NaN or an infinity has the scale NaN, so that all of its products are NaN; one whose range is below 2^-110
+ * "Quantization and training of neural networks for efficient integer-arithmetic-only inference"): 0 is exact and |x - scale (q - z)| <= 0.5001 scale.
+ * A row with a NaN or an infinity has the scale NaN, so that all of its products are NaN; one whose scale would be below 2^-110 has the scale 0 and
  * becomes zeros.
  */
 import { f32_layer_norm } from '../norm/f32_layer_norm';
 import { loadTail, maxLanes, minLanes } from '../simd';
-import { BYTES_ROWS, Form, PAIRS_ROWS, rowBytes, rowsOf } from './i8_form';
+import { BYTES_ROWS, Form, PAIRS_ROWS, rowBytes, rowsOf, SMALLEST_SCALE } from './i8_form';
 
 export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, multiplier: usize, heads: usize, y: usize): void {
   for (let row = 0; row < rows; row++, x += <usize>ldx << 2, heads += 8) quantizeRow(form, columns, x, multiplier, heads, y + place(form, row, columns));
@@ -37,7 +37,6 @@ function place(form: Form, row: i32, columns: i32): usize {
 }
 
 const PART: f32 = 0.00392156862745098; // 1 / 255
-const SMALLEST: f32 = 7.703719777548943e-34; // 2^-110
 const ROUND: f32 = 12582912; // 1.5 2^23: added to a small number, it leaves its nearest integer in the lowest bits
 const ROUND_BITS: i32 = 0x4b400000;
 
@@ -67,7 +66,7 @@ function quantizeRow(form: Form, columns: i32, x: usize, multiplier: usize, head
   const finite = !v128.any_true(i32x4.gt_s(largest, i32x4.splat(0x7f7fffff)));
   const bottom = min<f32>(0, minLanes(low));
   const scale = max<f32>(0, maxLanes(high)) * PART - bottom * PART; // in parts, as max - min may overflow
-  const known = finite && scale >= SMALLEST;
+  const known = finite && scale >= SMALLEST_SCALE;
   const inverse: f32 = known ? <f32>1.0 / scale : 0;
   const zero = known ? <i32>nearest(-bottom * inverse) : 0;
   store<f32>(head, finite ? (known ? scale : 0) : NaN);

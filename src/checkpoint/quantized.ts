@@ -11,7 +11,7 @@ import type { NamedTensor } from './safetensors.ts';
  *
  *   weight[o, i] = weight_scale[o] * integer[o, i] / input_scale[i]
  *
- * All other tensors are floats as ever.
+ * Weights of more than two dimensions, those of convolutions, have no input scales. All other tensors are floats as ever.
  */
 const SCALE = /\.(weight|input)_scale$/;
 
@@ -31,10 +31,18 @@ export function isScale(checkpoint: Checkpoint, name: string): boolean {
  */
 export async function readQuantized(checkpoint: Checkpoint, name: string): Promise<QuantizedWeight> {
   const { dims } = checkpoint.get(name);
-  const integers = (await checkpoint.read(name)).data as Int8Array;
-  const inputs = inputScaleName(name);
   const [outputs = 0, columns = 1] = dims;
+  const inputs = inputScaleName(name);
+  if (!checkpoint.entries.has(scaleName(name))) {
+    throw new CheckpointError(
+      `${checkpoint.name}: ${describe(name)}: expected float32, float16 or bfloat16, or int8 with scales, found int8 without ${describe(scaleName(name))}`,
+    );
+  }
+  if (checkpoint.entries.has(inputs) && dims.length !== 2) {
+    throw new CheckpointError(`${checkpoint.name}: ${describe(inputs)}: expected none for a weight [${dims}], found one`);
+  }
   const scales = await readScales(checkpoint, scaleName(name), outputs);
+  const integers = (await checkpoint.read(name)).data as Int8Array;
   return {
     integers,
     scales,

@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { isScale, quantizedTensors, readQuantized } from '../checkpoint/quantized.ts';
 import type { NamedTensor } from '../checkpoint/safetensors.ts';
-import { CheckpointError } from '../errors.ts';
+import { ArgumentError, CheckpointError } from '../errors.ts';
 import type { ProgressCallback } from '../hub/progress.ts';
 import type { Parameter, Parameters } from '../nn/parameters.ts';
 import { truncatedNormal } from '../nn/random.ts';
@@ -56,9 +56,15 @@ export async function loadCheckpoint(
 
   for (const parameter of rest) parameter.allocate();
   allocateBlocks(engine, blocks, resident);
-  const fill = (parameter: Parameter): Promise<void> => {
+  const fill = async (parameter: Parameter): Promise<void> => {
     const inputs = parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined;
-    return loadParameter(engine, parameter, checkpoint, sources.get(parameter) as string, inputs);
+    const name = sources.get(parameter) as string;
+    try {
+      await loadParameter(engine, parameter, checkpoint, name, inputs);
+    } catch (cause) {
+      if (!(cause instanceof ArgumentError)) throw cause;
+      throw new CheckpointError(`${checkpoint.name}: "${name}": ${cause.message}`, { cause }); // what a layer has against it
+    }
   };
   const first = [...sources].filter(([parameter]) => isResident(parameter));
   const report = progressOf(checkpoint, new Map(first), progress_callback);

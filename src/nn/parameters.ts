@@ -162,7 +162,8 @@ export class Parameters {
       load: (packed, value, inputs) =>
         this.engine.scope(() => {
           const weight = order.toMatrix(placed(this.engine, value));
-          if (!inputs) return packed.pack(weight, lastBias);
+          correction = undefined;
+          if (!inputs || dtype !== 'int8') return packed.pack(weight, lastBias);
           const quantized = quantizeWeight(weight, inputs, { smooth });
           correction = quantized.correction;
           packed.packQuantized(quantized.weight, bias());
@@ -170,8 +171,10 @@ export class Parameters {
       watch: (packed, observe) => packed.watch(observe),
       read: (packed) => order.toWeight(packed.unpack().weight),
       ...(rowsAreOutputs && {
-        loadQuantized: (packed, weight) =>
-          packed.packQuantized({ ...weight, integers: reorder(weight.integers, order.toMatrix, dims) }, lastBias),
+        loadQuantized: (packed, weight) => {
+          correction = undefined;
+          packed.packQuantized({ ...weight, integers: reorder(weight.integers, order.toMatrix, dims) }, lastBias);
+        },
         readQuantized: (packed) => {
           const weight = packed.quantized();
           return weight && { ...weight, integers: reorder(weight.integers, order.toWeight, [order.outputs, order.inputs]) };

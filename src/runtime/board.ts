@@ -1,7 +1,7 @@
 /** Parts that a job may have. */
 export const MOST_PARTS = 1024;
 /** Arguments that a kernel may have. */
-const MOST_ARGUMENTS = 20;
+export const MOST_ARGUMENTS = 20;
 
 /** Words at the head of the board. The ticket is a number of the job, how many parts it has and which is next, so that they change together. */
 const TICKET = 0;

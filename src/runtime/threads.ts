@@ -55,10 +55,18 @@ export class ThreadPool {
   readonly #numbers: ReadonlyMap<KernelName, number>;
   readonly #board = new Board();
   readonly #threads: readonly Thread[];
+  readonly #patience: number;
   #longest = 0;
   #failure: ThreadError | undefined;
 
-  constructor(count: number, kernels: Kernels, module: WebAssembly.Module, memory: WebAssembly.Memory) {
+  constructor(
+    count: number,
+    kernels: Kernels,
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    { patience = PATIENCE }: { patience?: number } = {},
+  ) {
+    this.#patience = patience;
     this.#kernels = kernels;
     this.#names = Object.keys(kernels) as KernelName[];
     this.#numbers = new Map(this.#names.map((name, number) => [name, number]));
@@ -80,7 +88,7 @@ export class ThreadPool {
   #share(calls: readonly KernelCall[]): void {
     this.#board.post(calls.map(([name, ...args]): NumberedCall => ({ kernel: this.#numbers.get(name) as number, args })));
     this.#board.work((kernel, args) => this.#call(kernel, args));
-    const problem = this.#board.finish(calls.length, Math.max(PATIENCE, PATIENCE_FACTOR * this.#longest));
+    const problem = this.#board.finish(calls.length, Math.max(this.#patience, PATIENCE_FACTOR * this.#longest));
     if (problem === 'silent') this.#fail('a thread of the engine took a part of the work and did not answer');
     if (problem === 'failed') this.#fail(`a kernel failed: ${calls[0]?.[0]}`);
     if (this.#failure) throw this.#failure;

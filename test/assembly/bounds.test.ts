@@ -13,17 +13,50 @@ type Arguments<K extends KernelName> = Parameters<Kernels[K]>;
 type Call<K extends KernelName> = (size: number, input: (count: number) => Address, room: (count: number) => Address) => Arguments<K>;
 
 const packedFloats = (n: number, k: number): number => Math.ceil(n / 8) * 8 * (k + 1);
+const packedHalves = (n: number, k: number): number => Math.ceil(n / 8) * (8 + k * 4);
+const packedIntegers = (n: number, k: number): number => Math.ceil(n / 8) * (24 + Math.ceil(k / 4) * 8);
+const packedPairs = (n: number, k: number): number => 4 + Math.ceil(n / 8) * Math.ceil(k / 2) * 8;
+const pairs = (m: number, k: number): number => Math.ceil(m / 5) * 5 * Math.ceil(k / 4) * 2;
 
 /** Sizes of inputs as the kernels' headers give them. The kernels of 8-bit pictures say how far they read beyond theirs. */
-const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8_resample_vertical'>]: Call<K> } = {
+const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8_resample_vertical' | 'i8_probe'>]: Call<K> } = {
   f32_gemm: (s, input, room) => [s, s, s, input(s * s), s, input(packedFloats(s, s)), room(s * s), s, 1],
   f32_gemm_add: (s, input, room) => [s, s, s, input(s * s), s, input(packedFloats(s, s)), room(s * s), s, input(s)],
+  f16_gemm: (s, input, room) => [s, s, s, input(s * s), s, input(packedHalves(s, s)), room(s * s), s, 1, room(packedFloats(8, s)), 1],
+  f16_gemm_add: (s, input, room) => [
+    ...([s, s, s, input(s * s), s, input(packedHalves(s, s)), room(s * s), s, input(s)] as const),
+    ...([room(packedFloats(8, s)), 1] as const),
+  ],
+  f16_narrow: (s, input, room) => [2, s, input(packedFloats(16, s)), room(packedHalves(16, s))],
+  f16_widen: (s, input, room) => [2, s, input(packedHalves(16, s)), room(packedFloats(16, s))],
+  i8_gemm: (s, input, room) => [
+    ...([0, s, s, s, input(2 * s), input(pairs(s, s)), input(packedIntegers(s, s)), room(s * s), s, 1] as const),
+    ...([room(Math.ceil(s / 4) * 16), 1] as const),
+  ],
+  i8_gemm_add: (s, input, room) => [
+    ...([0, s, s, s, input(2 * s), input(pairs(s, s)), input(packedIntegers(s, s)), room(s * s), s, input(s)] as const),
+    ...([room(Math.ceil(s / 4) * 16), 1] as const),
+  ],
+  i8_pack: (s, input, room) => [4, s, input(s), input(4), input(4), room(packedIntegers(4, s))],
+  i8_unpack: (s, input, room) => [s, s, input(packedIntegers(s, s)), room(Math.ceil((s * s) / 4)), room(s), room(s)],
+  i8_quantize_weights: (s, input, room) => [3, s, input(3 * s), input(s), room(3 * s), room(3)],
+  i8_quantize: (s, input, room) => [0, s, s, input(s * s), s, input(s), room(2 * s), room(pairs(s, s))],
   f32_pack: (s, input, room) => [s, s, input(s * s), s, input(s), room(packedFloats(s, s))],
   f32_pack_rows: (s, input, room) => [s, s, input(s * s), s, room(packedFloats(s, s))],
   f32_unpack: (s, input, room) => [s, s, input(packedFloats(s, s)), room(s * s), room(s)],
   f32_attention: (s, input, room) => [
     ...([s, s, s, input(s * s), s, input(packedFloats(s, s)), input(packedFloats(s, s)), room(s * s), s, 1, 1] as const),
     ...([room(12 * Math.ceil(s / 8) * 8), room(s * s)] as const),
+  ],
+  i16_pack: (s, input, room) => [s, s, input(s * s), s, 127, room(packedPairs(s, s))],
+  i16_pack_rows: (s, input, room) => [s, s, input(s * s), s, 127, room(packedPairs(s, s))],
+  i16_attention: (s, input, room) => [
+    ...([s, s, s, input(s * s), s, input(packedPairs(s, s)), input(packedPairs(s, s)), room(s * s), s, 1, 1, 127] as const),
+    ...([room(Math.ceil(s / 2) * 4 + Math.ceil(s / 8) * 32 + Math.ceil(s / 4) * 8), room(s * s)] as const),
+  ],
+  i8_layer_norm: (s, input, room) => [
+    ...([0, s, s, input(s * s), input(s), input(s), 1e-6, input(s)] as const),
+    ...([room(s), room(2 * s), room(pairs(s, s))] as const),
   ],
   f32_softmax: (s, input, room) => [3, s, input(3 * s), room(3 * s)],
   f32_layer_norm: (s, input, room) => [3, s, input(3 * s), input(s), input(s), 1e-6, room(3 * s)],

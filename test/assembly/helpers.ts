@@ -101,6 +101,6 @@ export function testKernels(name: string, body: (bench: Bench) => void): void {
 export const SHIFTS = [0, 4, 16, 36] as const;
 
 /** The file of a build. */
-export function kernelFile(build: KernelBuild): Uint8Array {
-  return readFileSync(new URL(`../../dist/kernels/${build}.wasm`, import.meta.url));
+export function kernelFile(build: KernelBuild, memory: 'own' | 'shared' = 'own'): Uint8Array {
+  return readFileSync(new URL(`../../dist/kernels/${build}${memory === 'shared' ? '-threads' : ''}.wasm`, import.meta.url));
 }

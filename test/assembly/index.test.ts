@@ -1,14 +1,20 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MOST_ARGUMENTS } from '../../src/runtime/board.ts';
 import { kernelModule } from '../../src/runtime/builds.ts';
 import { hasRelaxedSimd } from '../../src/runtime/features.ts';
 import type { Kernels } from '../../src/runtime/kernels.ts';
+import { Memory } from '../../src/runtime/memory.ts';
 import { kernelFile } from './helpers.ts';
 
 /** How many arguments each kernel has. The type holds this table to src/runtime/kernels.ts, the tests hold the builds to this table. */
 const ARGUMENTS: { [K in keyof Kernels]: Parameters<Kernels[K]>['length'] } = {
   bf16_to_f32: 3,
+  f16_gemm: 11,
+  f16_gemm_add: 11,
+  f16_narrow: 4,
   f16_to_f32: 3,
+  f16_widen: 4,
   f32_activation: 4,
   f32_add: 6,
   f32_attention: 13,
@@ -33,6 +39,17 @@ const ARGUMENTS: { [K in keyof Kernels]: Parameters<Kernels[K]>['length'] } = {
   f32_to_f16: 3,
   f32_transpose: 4,
   f32_unpack: 5,
+  i16_attention: 14,
+  i16_pack: 6,
+  i16_pack_rows: 6,
+  i8_gemm: 12,
+  i8_gemm_add: 12,
+  i8_layer_norm: 11,
+  i8_pack: 6,
+  i8_probe: 2,
+  i8_quantize: 8,
+  i8_quantize_weights: 6,
+  i8_unpack: 6,
   u8_resample_horizontal: 8,
   u8_resample_vertical: 7,
 };
@@ -86,29 +103,39 @@ function sectionsOf(module: Uint8Array): Sections {
   return sections;
 }
 
-for (const build of ['simd', 'relaxed'] as const) {
-  test(`${build}: exports the kernels of src/runtime/kernels.ts, and no other function`, () => {
-    const functions = sectionsOf(kernelFile(build)).exports.filter(({ kind }) => kind === FUNCTION);
+/** The builds, each for a memory of its own and for one that threads share. */
+const BUILDS = (['simd', 'relaxed'] as const).flatMap((build) => (['own', 'shared'] as const).map((memory) => ({ build, memory })));
+
+for (const { build, memory } of BUILDS) {
+  const file = kernelFile(build, memory);
+  const what = `${build}, ${memory} memory`;
+
+  test(`${what}: exports the kernels of src/runtime/kernels.ts, and no other function`, () => {
+    const functions = sectionsOf(file).exports.filter(({ kind }) => kind === FUNCTION);
     assert.equal(functions.map(({ name }) => name).sort(), Object.keys(ARGUMENTS).sort());
   });
 
-  test(`${build}: imports the memory and nothing else`, () => {
+  test(`${what}: imports the memory and nothing else`, () => {
     assert.equal(
-      sectionsOf(kernelFile(build)).imports.map(({ name }) => name),
+      sectionsOf(file).imports.map(({ name }) => name),
       ['env.memory'],
     );
   });
 
-  test(`${build}: is smaller than 120 KB`, () => {
-    const { length } = kernelFile(build);
-    assert.ok(length < 120_000, `${length} bytes`);
+  test(`${what}: is smaller than 120 KB`, () => {
+    assert.ok(file.length < 120_000, `${file.length} bytes`);
   });
 
   const runnable = build === 'simd' || hasRelaxedSimd() ? test : test.skip;
-  runnable(`${build}: a kernel takes as many arguments as its type says`, () => {
-    const { exports } = new WebAssembly.Instance(kernelModule(build, 'own'), { env: { memory: new WebAssembly.Memory({ initial: 1 }) } });
+  runnable(`${what}: a kernel takes as many arguments as its type says`, () => {
+    const { wasm } = new Memory({ shared: memory === 'shared' });
+    const { exports } = new WebAssembly.Instance(kernelModule(build, memory), { env: { memory: wasm } });
     for (const [name, count] of Object.entries(ARGUMENTS)) assert.is((exports[name] as () => void).length, count, name);
   });
 }
+
+test('no kernel has more arguments than a call that goes to another thread has room for', () => {
+  assert.ok(Math.max(...Object.values(ARGUMENTS)) <= MOST_ARGUMENTS);
+});
 
 test.run();

@@ -45,3 +45,15 @@ export function assertSameBits(found: ArrayBufferView, expected: ArrayBufferView
 export function ulp(x: number): number {
   return Math.max(2 ** (Math.floor(Math.log2(Math.abs(Math.fround(x)))) - 23), SMALLEST);
 }
+
+/** The cosine of the angle between two vectors. */
+export function cosine(a: Numbers, b: Numbers): number {
+  let [dot, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i] as number, b[i] as number];
+    dot += x * y;
+    aa += x * x;
+    bb += y * y;
+  }
+  return dot / Math.sqrt(aa * bb);
+}

@@ -3,7 +3,11 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, DisposedError, HostError, MemoryError } from '../../src/errors.ts';
 import { Engine, type EngineOptions } from '../../src/runtime/engine.ts';
 import { hasRelaxedSimd } from '../../src/runtime/features.ts';
+import { ACTIVATIONS } from '../../src/runtime/kernels.ts';
+import type { KernelCall } from '../../src/runtime/threads.ts';
 import { refuses } from '../helpers.ts';
+import { assertSameBits } from '../reference/compare.ts';
+import { randomFloats } from '../reference/random.ts';
 
 const floats = (...values: number[]): Float32Array<ArrayBuffer> => Float32Array.from(values);
 
@@ -224,6 +228,110 @@ test('after dispose the memory is gone and every use is refused by name', async 
   for (const use of uses) await refuses(use, DisposedError, 'engine: used after dispose()');
   assert.is(engine.reserved, 0, 'and takes no memory again');
   recording.dispose();
+});
+
+const THREADS = [1, 2, 3] as const;
+
+test('items are cut into parts at multiples of the grain, each item once, and each part numbered', () => {
+  for (const threads of THREADS) {
+    const engine = new Engine({ threads });
+    const place = engine.allocate(4);
+    for (const grain of [1, 2, 5, 12]) {
+      for (const count of [0, 1, 2, 4, 5, 6, 11, 12, 13, 59, 60, 61, 1000]) {
+        const cuts: number[][] = [];
+        engine.parallel(count, grain, (...cut) => {
+          cuts.push(cut);
+          return ['f32_activation', 0, ACTIVATIONS.none, place, place];
+        });
+        const what = `${count} items by ${grain} on ${threads}: ${JSON.stringify(cuts)}`;
+        assert.is(cuts.length, engine.parts(count, grain), what);
+        assert.is(cuts.length, Math.min(Math.ceil(count / grain), threads === 1 ? 1 : 3 * threads), what);
+        let next = 0;
+        for (const [i, [first = 0, items = 0, part]] of cuts.entries()) {
+          assert.equal([first, part], [next, i], what);
+          assert.ok(items > 0, what);
+          assert.is(first % grain, 0, what);
+          next = first + items;
+        }
+        assert.is(next, count, what);
+      }
+    }
+    engine.dispose();
+  }
+});
+
+test('calls that threads share do what one thread does, in memory that grows, to the bit', () => {
+  const x = randomFloats(100_000, 1, 3);
+  const results = THREADS.map((threads) => {
+    const engine = new Engine({ threads });
+    const results: Float32Array[] = [];
+    for (let round = 0; round < 3; round++) {
+      const place = engine.allocate(x.byteLength); // beyond what there was when the threads began
+      engine.write(place, x);
+      engine.parallel(x.length, 1000, (first, count) => {
+        return ['f32_activation', count, ACTIVATIONS.gelu, place + first * 4, place + first * 4];
+      });
+      const found = new Float32Array(x.length);
+      engine.read(place, found);
+      results.push(found);
+    }
+    engine.dispose();
+    return results;
+  });
+  for (const result of results.flat()) assertSameBits(result, results[0]?.[0] as Float32Array);
+});
+
+test('thousands of short jobs on as many threads as there may be lose no part', () => {
+  const engine = new Engine({ threads: 8 });
+  const place = engine.allocate(400);
+  engine.write(place, new Float32Array(100));
+  const one = engine.allocate(4);
+  engine.write(one, floats(1));
+  const jobs = 3000;
+  for (let i = 0; i < jobs; i++) {
+    engine.together(Array.from({ length: 1 + (i % 100) }, (_, e): KernelCall => ['f32_add', 1, 1, place + 4 * e, one, 1, place + 4 * e]));
+  }
+  assert.equal(
+    read(engine, place, 100),
+    Array.from({ length: 100 }, (_, e) => ((100 - e) * jobs) / 100),
+  );
+  engine.dispose();
+});
+
+test('what threads share is recorded, and made again at each replay only', async () => {
+  for (const threads of THREADS) {
+    const engine = new Engine({ threads });
+    const x = randomFloats(5000, 2);
+    const place = engine.allocate(x.byteLength);
+    engine.write(place, x);
+    const recording = await engine.record(async () => {
+      const y = engine.allocate(x.byteLength);
+      engine.parallel(x.length, 100, (first, count) => ['f32_activation', count, ACTIVATIONS.relu, place + first * 4, y + first * 4]);
+      return y;
+    });
+    assert.equal(read(engine, recording.result, x.length), new Array(x.length).fill(0), 'memory is fresh');
+    for (const seed of [3, 4]) {
+      const other = randomFloats(x.length, seed);
+      engine.write(place, other);
+      recording.replay();
+      assert.equal(
+        read(engine, recording.result, x.length),
+        Array.from(other, (value) => Math.max(value, 0)),
+      );
+    }
+    engine.dispose();
+    await refuses(() => recording.replay(), DisposedError);
+  }
+});
+
+test('an engine with threads keeps to its memory limit and gives all back', async () => {
+  const engine = new Engine({ threads: 2, memoryLimit: 2 ** 20 });
+  engine.allocate(2 ** 19);
+  await refuses(() => engine.allocate(2 ** 20), MemoryError, 'expected at most 1 MiB');
+  engine.dispose();
+  assert.is(engine.reserved, 0);
+  await refuses(() => engine.together([]), DisposedError);
+  await refuses(() => engine.parallel(1, 1, () => ['f32_activation', 0, 0, 0, 0]), DisposedError);
 });
 
 test('using disposes', () => {

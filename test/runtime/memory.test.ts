@@ -123,7 +123,7 @@ test('a scope in a block takes its places there and leaves the rest as it was', 
 
 test('more than the limit is refused with both sizes and leaves the memory as it was', async () => {
   const limit = 3 * 2 ** 20;
-  const memory = new Memory(limit);
+  const memory = new Memory({ limit });
   const fits = memory.allocate(2 * 2 ** 20);
   const { used, reserved } = memory;
   await refuses(() => memory.allocate(2 ** 20), MemoryError, 'expected at most 3 MiB, needs 4 MiB', 'memoryLimit');
@@ -133,13 +133,27 @@ test('more than the limit is refused with both sizes and leaves the memory as it
 });
 
 test('a limit that ends within a page is kept to', async () => {
-  const memory = new Memory(2.5 * PAGE);
+  const memory = new Memory({ limit: 2.5 * PAGE });
   await refuses(() => memory.allocate(2 * PAGE), MemoryError);
   assert.ok(memory.reserved <= 2.5 * PAGE, `${memory.reserved} bytes`);
 });
 
 test('more than WebAssembly has is refused by name, whatever the limit', async () => {
-  await refuses(() => new Memory(Number.POSITIVE_INFINITY).allocate(2 ** 32), MemoryError, 'at most 4096 MiB');
+  await refuses(() => new Memory({ limit: Number.POSITIVE_INFINITY }).allocate(2 ** 32), MemoryError, 'at most 4096 MiB');
+});
+
+test('a shared memory is one that threads share, and grows as another does, up to its limit', async () => {
+  const memory = new Memory({ shared: true, limit: 4 * PAGE });
+  assert.instance(memory.wasm.buffer, SharedArrayBuffer);
+  assert.instance(new Memory().wasm.buffer, ArrayBuffer);
+  assert.is(memory.reserved, PAGE);
+  const first = memory.allocate(10);
+  new Uint8Array(memory.wasm.buffer).set([1, 2, 3], first);
+  memory.allocate(2 * PAGE);
+  assert.is(memory.reserved, 3 * PAGE);
+  assert.equal([...new Uint8Array(memory.wasm.buffer, first, 3)], [1, 2, 3]);
+  await refuses(() => memory.allocate(2 * PAGE), MemoryError, 'memoryLimit');
+  assert.is(memory.reserved, 3 * PAGE);
 });
 
 test('after dispose all memory is gone', () => {

@@ -5,7 +5,7 @@ import { ArgumentError, DTypeError, ShapeError } from '../../src/errors.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { type ConvolutionOptions, convolutionOrder, convolve, repeat, transposedOrder } from '../../src/tensor/conv.ts';
 import { concatChannels, conv2d, convTranspose2d, Tensor } from '../../src/tensor/index.ts';
-import { PackedMatrix } from '../../src/tensor/linear.ts';
+import { Float32Matrix } from '../../src/tensor/matrix/floatMatrix.ts';
 import { type Float32, placed } from '../../src/tensor/place.ts';
 import { testKernels } from '../assembly/helpers.ts';
 import { refuses } from '../helpers.ts';
@@ -104,7 +104,7 @@ testKernels('a convolution is added to a residual in place, in one strip or many
     engine.scope(() => {
       const [a, residual] = [placed(engine, x), placed(engine, before)];
       const order = convolutionOrder(9, dims[2], kernel, kernel);
-      const matrix = new PackedMatrix(engine, order.outputs, order.inputs);
+      const matrix = new Float32Matrix(engine, order.outputs, order.inputs);
       matrix.pack(order.toMatrix(placed(engine, weight)), bias);
       const alone = convolve(engine, a, matrix, [kernel, kernel], { padding }).data;
       const y = convolve(engine, a, matrix, [kernel, kernel], { padding, residual });

@@ -34,6 +34,7 @@ abstract class FloatMatrix extends PackedMatrix {
   }
 
   packQuantized(weight: QuantizedWeight, bias?: Float32): void {
+    this.checkQuantized(weight);
     this.pack(dequantize(weight, this.outputs, this.inputs), bias);
   }
 

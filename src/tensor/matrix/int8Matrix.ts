@@ -45,6 +45,8 @@ export class Int8Matrix extends PackedMatrix {
 
   pack(weight: Float32, bias?: Float32): void {
     checkDims('weight', [this.outputs, this.inputs], weight.dims);
+    if (bias) checkDims('bias', [this.outputs], bias.dims);
+    this.#scaleInputs(undefined);
     const { engine, outputs, inputs } = this;
     engine.scope(() => {
       const integers = engine.allocate(outputs * inputs);
@@ -52,19 +54,19 @@ export class Int8Matrix extends PackedMatrix {
       engine.call('i8_quantize_weights', outputs, inputs, addressOf(placed(engine, weight)), 0, integers, addressOf(scales));
       this.#pack(integers, scales, bias);
     });
-    this.#scaleInputs(undefined);
   }
 
-  packQuantized({ integers, scales, inputScales }: QuantizedWeight, bias?: Float32): void {
+  packQuantized(weight: QuantizedWeight, bias?: Float32): void {
+    this.checkQuantized(weight);
+    if (bias) checkDims('bias', [this.outputs], bias.dims);
+    this.#scaleInputs(weight.inputScales);
+    const { integers, scales } = weight;
     const { engine, outputs, inputs } = this;
-    checkDims('integers', [outputs * inputs], [integers.length]);
-    checkDims('scales', [outputs], [scales.length]);
     engine.scope(() => {
       const place8 = engine.allocate(outputs * inputs);
       engine.write(place8, integers);
       this.#pack(place8, placed(engine, new Tensor('float32', Float32Array.from(scales), [outputs])), bias);
     });
-    this.#scaleInputs(inputScales);
   }
 
   setBias(bias: Float32): void {
@@ -123,7 +125,6 @@ export class Int8Matrix extends PackedMatrix {
   }
 
   #pack(integers: Address, scales: Float32, bias: Float32 | undefined): void {
-    if (bias) checkDims('bias', [this.outputs], bias.dims);
     const b = bias ? addressOf(placed(this.engine, bias)) : 0;
     this.engine.call('i8_pack', this.outputs, this.inputs, integers, addressOf(scales), b, this.#address);
   }
@@ -131,7 +132,6 @@ export class Int8Matrix extends PackedMatrix {
   /** @throws {ArgumentError} on other scales than those of a slice that reads the same inputs */
   #scaleInputs(scales: Float32Array | undefined): void {
     const input = this.#input;
-    if (scales) checkDims('input scales', [this.inputs], [scales.length]);
     if (this.#isSlice && input.scales !== undefined && input.scales?.join() !== scales?.join()) {
       throw new ArgumentError('input scales: expected those of the other weights that read the same input, found others');
     }

@@ -100,6 +100,12 @@ export abstract class PackedMatrix {
     return sizeOf(leading);
   }
 
+  protected checkQuantized({ integers, scales, inputScales }: QuantizedWeight): void {
+    checkDims('integers', [this.outputs * this.inputs], [integers.length]);
+    checkDims('scales', [this.outputs], [scales.length]);
+    if (inputScales) checkDims('input scales', [this.inputs], [inputScales.length]);
+  }
+
   protected checkAdd(x: Operand, scale: Float32, y: Float32): void {
     checkDims('scale', [this.outputs], scale.dims);
     checkDims('y', [...x.dims.slice(0, -1), this.outputs], y.dims);

@@ -12,6 +12,9 @@ export interface InputStatistics {
 /** How much of the spread of the inputs goes over to the weights (Xiao et al. 2023, "SmoothQuant"). */
 const MIGRATION = 0.5;
 
+/** A largest magnitude below it makes zeros with the scale 1, as in `assembly/gemm/i8_pack.ts`. */
+const SMALLEST = 127 * 2 ** -110;
+
 /** In relation to the largest magnitude: what is smaller takes part in no scale. */
 const NEGLIGIBLE = 1e-5;
 
@@ -35,7 +38,7 @@ export function quantizeWeight(
     const row = o * inputs;
     let top = 0;
     for (let i = 0; i < inputs; i++) top = Math.max(top, Math.abs(data[row + i] as number) * (inputScales?.[i] ?? 1)); // keeps NaN
-    const scale = Math.fround(top === 0 ? 1 : top / 127);
+    const scale = Math.fround(top < SMALLEST ? 1 : top / 127);
     let missing = 0;
     for (let i = 0; i < inputs; i++) {
       const factor = inputScales?.[i] ?? 1;

@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { host } from '#host';
+import type { Host, Thread, Threads } from '../../src/hosts/host.ts';
+
+const BOARD = new URL('../../dist/runtime/board.js', import.meta.url).href;
+
+/**
+ * A worker that takes part in what is pinned to `board`, each part of which runs `body`, JavaScript that sees `kernel`, `args` and `shared`. Ready when
+ * this resolves.
+ */
+export async function joinBoard(board: SharedArrayBuffer, body: string, shared?: SharedArrayBuffer): Promise<Worker> {
+  const code = `
+    const { parentPort, workerData: { board: memory, shared } } = require('node:worker_threads');
+    import('${BOARD}').then(({ Board }) => {
+      const board = new Board(memory);
+      parentPort.postMessage('ready');
+      for (;;) {
+        board.work((kernel, args) => { ${body} });
+        board.wait();
+      }
+    });`;
+  const worker = new Worker(code, { eval: true, workerData: { board, shared }, execArgv: [] });
+  worker.unref();
+  await once(worker, 'message');
+  return worker;
+}
+
+/** Runs `body` on a host with other threads, or without. */
+export async function withThreads(start: Threads['start'] | undefined, body: () => unknown): Promise<void> {
+  const mutable = host as { -readonly [K in keyof Host]: Host[K] };
+  const { threads } = host;
+  mutable.threads = start && { ...(threads as Threads), start };
+  try {
+    await body();
+  } finally {
+    mutable.threads = threads;
+  }
+}
+
+/** A thread that does nothing, for what a test does in its place. */
+export const idle: Thread = { failure: undefined, stop() {} };
+
+/** Waits for something that other threads bring about; whether it came about in time. */
+export async function comesTrue(condition: () => boolean, milliseconds = 20_000): Promise<boolean> {
+  const end = performance.now() + milliseconds;
+  while (!condition()) {
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return true;
+}
+
+/** How many threads this process has, where the system tells. */
+export function countOsThreads(): number | undefined {
+  return process.platform === 'linux' ? readdirSync('/proc/self/task').length : undefined;
+}

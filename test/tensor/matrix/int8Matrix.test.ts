@@ -1,0 +1,281 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ArgumentError, ShapeError } from '../../../src/errors.ts';
+import type { Engine } from '../../../src/runtime/engine.ts';
+import type { IntegerForm } from '../../../src/runtime/features.ts';
+import { createMatrix } from '../../../src/tensor/matrix/createMatrix.ts';
+import { dequantize } from '../../../src/tensor/matrix/floatMatrix.ts';
+import { Int8Matrix } from '../../../src/tensor/matrix/int8Matrix.ts';
+import type { QuantizedWeight } from '../../../src/tensor/matrix/packedMatrix.ts';
+import { quantizeWeight } from '../../../src/tensor/matrix/quantize.ts';
+import { quantizeRows } from '../../../src/tensor/matrix/quantizedRows.ts';
+import { type Float32, placed } from '../../../src/tensor/place.ts';
+import { Tensor } from '../../../src/tensor/tensor.ts';
+import { refuses } from '../../helpers.ts';
+import { assertSameBits, assertWithin, UNIT } from '../../reference/compare.ts';
+import * as reference from '../../reference/ops.ts';
+import { randomFloats, uniform } from '../../reference/random.ts';
+import { randomTensor } from '../helpers.ts';
+import { BUILDS, on, packed, withEngine } from './helpers.ts';
+
+/** Integers, scales and, if asked for, input scales. */
+function quantized(outputs: number, inputs: number, { inputScales = false } = {}): QuantizedWeight {
+  const next = uniform(outputs + inputs);
+  return {
+    integers: Int8Array.from({ length: outputs * inputs }, () => Math.floor(255 * next()) - 127),
+    scales: randomFloats(outputs, 2).map((x) => Math.abs(x) + 0.01),
+    ...(inputScales && { inputScales: randomFloats(inputs, 3).map((x) => Math.abs(x) + 0.1) }),
+  };
+}
+
+function assertSameWeight(found: QuantizedWeight, expected: QuantizedWeight): void {
+  assertSameBits(found.integers, expected.integers, 'integers');
+  assertSameBits(found.scales, expected.scales, 'scales');
+  assert.is(found.inputScales === undefined, expected.inputScales === undefined);
+  if (expected.inputScales) assertSameBits(found.inputScales as Float32Array, expected.inputScales, 'input scales');
+}
+
+/** x (rows, inputs), each row of numbers from low to high. */
+function rowsFrom(rows: number, inputs: number, low: number, high: number): Float32 {
+  const data = randomFloats(rows * inputs, 5).map((x) => low + ((high - low) * (x + 1)) / 2);
+  return new Tensor('float32', data, [rows, inputs]);
+}
+
+test('integers and scales are given back as they were packed, by a slice too, and stand for the weights that unpack gives', async () => {
+  await withEngine({}, (engine) => {
+    for (const [outputs, inputs] of [
+      [1, 1],
+      [8, 4],
+      [13, 7],
+      [17, 34],
+    ] as const) {
+      for (const inputScales of [false, true]) {
+        const weight = quantized(outputs, inputs, { inputScales });
+        const bias = randomTensor([outputs], 1);
+        for (const matrix of [new Int8Matrix(engine, outputs, inputs), new Int8Matrix(engine, outputs + 24, inputs).slice(24, outputs)]) {
+          matrix.packQuantized(weight, bias);
+          assertSameWeight(matrix.quantized(), weight);
+          const unpacked = matrix.unpack();
+          assertSameBits(unpacked.bias.data, bias.data, 'bias');
+          const expected = Float64Array.from(weight.integers, (q, e) => {
+            return (q * (weight.scales[Math.floor(e / inputs)] as number)) / (weight.inputScales?.[e % inputs] ?? 1);
+          });
+          assertWithin(unpacked.weight.data, expected, (e) => UNIT * Math.abs(expected[e] as number), 'weight');
+          matrix.setBias(randomTensor([outputs], 9));
+          assertSameWeight(matrix.quantized(), weight);
+        }
+      }
+    }
+  });
+});
+
+test('other kinds of number take integers as the floats that they stand for', async () => {
+  await withEngine({}, (engine) => {
+    const weight = quantized(13, 7, { inputScales: true });
+    const floats = dequantize(weight, 13, 7);
+    for (const dtype of ['float32', 'float16'] as const) {
+      const matrix = createMatrix(engine, dtype, 13, 7);
+      matrix.packQuantized(weight, randomTensor([13], 1));
+      assert.is(matrix.quantized(), undefined);
+      assertSameBits(matrix.unpack().weight.data, floats.to(dtype).to('float32').data, dtype);
+      assertSameBits(matrix.unpack().bias.data, randomTensor([13], 1).data, 'bias');
+    }
+  });
+});
+
+test('a product is within what quantising weights and inputs may do to it', async () => {
+  for (const build of BUILDS) {
+    await withEngine({ build }, (engine) => {
+      for (const [low, high] of [
+        [-1, 1],
+        [0, 3],
+        [-5, -4],
+        [-0.2, 30],
+      ] as const) {
+        const [rows, outputs, inputs] = [11, 21, 50];
+        const { matrix, weight, bias } = packed(engine, 'int8', outputs, inputs);
+        const x = rowsFrom(rows, inputs, low, high);
+        const y = on(engine, [x], (a) => matrix.multiply(a));
+        const step = (values: Float32Array, parts: number, isSymmetric: boolean): number => {
+          const [least, most] = [Math.min(0, ...values), Math.max(0, ...values)];
+          return (0.5001 * (isSymmetric ? Math.max(-least, most) : most - least)) / parts;
+        };
+        const bound = (e: number): number => {
+          const [a, w] = [x.at(Math.floor(e / outputs)).data, weight.at(e % outputs).data];
+          const [da, dw] = [step(a, 255, false), step(w, 127, true)];
+          return reference.sum(inputs, (i) => Math.abs(a[i] as number) * dw + Math.abs(w[i] as number) * da + da * dw) + 1e-5;
+        };
+        const expected = reference.linear(x.data, weight.data, bias.data, { rows, inputs, outputs });
+        assertWithin(y.data, expected, bound, `${low} to ${high}`);
+      }
+    });
+  }
+});
+
+test('inputs are divided by their scales before they become integers: an outlier no longer costs the others their precision', async () => {
+  await withEngine({}, (engine) => {
+    const [rows, outputs, inputs] = [6, 9, 16];
+    const x = randomTensor([rows, inputs], 1);
+    for (let row = 0; row < rows; row++) x.data[row * inputs + 3] = 500 * (row + 1);
+    const { inputScales: _, ...plain } = quantized(outputs, inputs);
+    const inputScales = new Float32Array(inputs).fill(1);
+    inputScales[3] = 2000;
+    // the same weights: integers of the input of the outlier are 2000 times what they would be, so they are chosen small
+    const off = (weight: QuantizedWeight): number => {
+      const matrix = new Int8Matrix(engine, outputs, inputs);
+      matrix.packQuantized(weight);
+      const found = on(engine, [x], (a) => matrix.multiply(a)).data;
+      const expected = reference.linear(x.data, matrix.unpack().weight.data, undefined, { rows, inputs, outputs });
+      return found.reduce((sum, value, e) => sum + Math.abs(value - (expected[e] as number)), 0) / found.length;
+    };
+    const [without, withScales] = [off(plain), off({ ...plain, inputScales })];
+    assert.ok(withScales < without / 100, `${withScales} with, ${without} without`);
+  });
+});
+
+test('slices that read the same input share its scales, and others are refused', async () => {
+  await withEngine({}, async (engine) => {
+    const matrix = new Int8Matrix(engine, 16, 5);
+    const [first, second] = [matrix.slice(0, 8), matrix.slice(8, 8)];
+    const weight = quantized(8, 5, { inputScales: true });
+    first.packQuantized(weight);
+    second.packQuantized(weight);
+    const x = randomTensor([3, 5], 1);
+    const whole = on(engine, [x], (a) => matrix.multiply(a));
+    const part = on(engine, [x], (a) => second.multiply(a));
+    for (let row = 0; row < 3; row++) assertSameBits(whole.at(row).data.subarray(8), part.at(row).data, `row ${row}`);
+
+    const message = 'input scales: expected those of the other weights that read the same input, found others';
+    const before = second.quantized();
+    const { inputScales: _, ...plain } = weight;
+    await refuses(() => second.packQuantized(plain), ArgumentError, message);
+    await refuses(
+      () => second.packQuantized({ ...weight, integers: weight.integers.map((q) => -q), inputScales: randomFloats(5, 9) }),
+      ArgumentError,
+      message,
+    );
+    await refuses(() => second.pack(randomTensor([8, 5], 1)), ArgumentError, message);
+    assertSameWeight(second.quantized(), before);
+
+    matrix.packQuantized(quantized(16, 5)); // the whole may have other scales than before
+    assert.is(matrix.quantized().inputScales, undefined);
+    assert.is(second.quantized().inputScales, undefined);
+  });
+});
+
+test('every form of integers gives the same bits, on any number of threads', async () => {
+  // integers of rows below 0 stay within 0 to 127 where the least is at most twice the largest, and those above 0 within 128 to 255: that far
+  // every machine with relaxed SIMD is exact
+  const cases: readonly [IntegerForm, low: number, high: number][] = BUILDS.includes('relaxed')
+    ? [
+        ['unsigned', -2, -1.01],
+        ['signed', 1.01, 2],
+      ]
+    : [];
+  for (const [form, low, high] of cases) {
+    for (const [rows, outputs, inputs] of [
+      [1, 9, 5],
+      [50, 13, 37],
+      [17, 203, 34],
+    ] as const) {
+      const x = rowsFrom(rows, inputs, low, high);
+      for (let row = 0; row < rows; row++) x.data[row * inputs] = low < -1 ? -2 : 2;
+      const run = async (threads: number, as: IntegerForm): Promise<Float32Array> => {
+        return withEngine({ threads, build: 'relaxed' }, (engine: Engine) => {
+          Object.assign(engine, { integerForm: as });
+          const { matrix } = packed(engine, 'int8', outputs, inputs);
+          return on(engine, [x], (a) => matrix.multiply(a, 'gelu')).data;
+        });
+      };
+      const expected = await run(1, 'pairs');
+      for (const threads of [1, 3])
+        assertSameBits(await run(threads, form), expected, `${form}, ${rows} x ${outputs} x ${inputs}, ${threads} threads`);
+    }
+  }
+});
+
+test('both builds multiply the same integers: results differ by the rounding of the last two operations at most', async () => {
+  const x = randomTensor([9, 33], 1);
+  const [simd, relaxed = simd] = await Promise.all(
+    BUILDS.map((build) =>
+      withEngine({ build }, (engine) => on(engine, [x], (a) => packed(engine, 'int8', 21, 33).matrix.multiply(a)).data),
+    ),
+  );
+  assertWithin(relaxed as Float32Array, simd as Float32Array, (e) => 2 ** -23 * (2 + Math.abs(simd?.[e] as number)), 'relaxed');
+});
+
+test('a weight that is not finite makes its output NaN for every input, and no other', async () => {
+  await withEngine({}, (engine) => {
+    for (const special of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const weight = randomTensor([11, 6], 1);
+      weight.data[4 * 6 + 5] = special;
+      const matrix = new Int8Matrix(engine, 11, 6);
+      matrix.pack(weight);
+      for (const x of [randomTensor([3, 6], 2), new Tensor('float32', new Float32Array(18), [3, 6])]) {
+        const y = on(engine, [x], (a) => matrix.multiply(a));
+        for (const [e, value] of y.data.entries()) assert.is(Number.isNaN(value), e % 11 === 4, `${special}: element ${e}`);
+      }
+    }
+  });
+});
+
+test('a weight of zeros gives the bias, and scales that a file may have', async () => {
+  await withEngine({}, (engine) => {
+    const matrix = new Int8Matrix(engine, 5, 4);
+    matrix.pack(new Tensor('float32', new Float32Array(20), [5, 4]), randomTensor([5], 1));
+    assertSameBits(on(engine, [randomTensor([1, 4], 2)], (a) => matrix.multiply(a)).data, randomTensor([5], 1).data);
+    assert.ok(matrix.quantized().scales.every((scale) => scale > 0));
+    matrix.packQuantized(matrix.quantized());
+    assertSameBits(matrix.unpack().weight.data, new Float32Array(20));
+  });
+});
+
+test('int8 takes about a quarter of the memory of float32, float16 half', async () => {
+  const bytes = (dtype: 'float32' | 'float16' | 'int8'): Promise<number> =>
+    withEngine({}, (engine) => {
+      const before = engine.allocate(0);
+      createMatrix(engine, dtype, 64, 512);
+      return engine.allocate(0) - before;
+    });
+  const float32 = await bytes('float32');
+  assert.ok((await bytes('float16')) < 0.51 * float32);
+  assert.ok((await bytes('int8')) < 0.28 * float32);
+});
+
+test('an operand made for a matrix of integers is refused by one of floats', async () => {
+  await withEngine({}, async (engine) => {
+    const floats = packed(engine, 'float32', 5, 4).matrix;
+    await engine.scopeAsync(async () => {
+      const operand = quantizeRows(engine, placed(engine, randomTensor([2, 4], 1)));
+      await refuses(() => floats.multiply(operand), ShapeError, 'x: expected float32, found rows quantised for another matrix');
+      await refuses(() => packed(engine, 'int8', 5, 3).matrix.multiply(operand), ShapeError, 'x: expected [2, 3], found [2, 4]');
+    });
+  });
+});
+
+test('quantising with knowledge of the inputs keeps the mean of the outputs, and makes no scale that a file may not have', async () => {
+  const [outputs, inputs] = [6, 20];
+  const weight = randomTensor([outputs, inputs], 1);
+  weight.data.fill(0, inputs, 2 * inputs);
+  weight.data.fill(2 ** -149, 2 * inputs, 3 * inputs);
+  const statistics = { largest: randomFloats(inputs, 2, 3).map(Math.abs), mean: randomFloats(inputs, 3, 2) };
+  for (const smooth of [false, true]) {
+    const { weight: integers, correction } = quantizeWeight(weight, statistics, { smooth });
+    assert.is(integers.inputScales !== undefined, smooth);
+    assert.ok(integers.scales.every((scale) => scale > 0 && Number.isFinite(scale)));
+    assert.ok(integers.integers.every((q) => q >= -127));
+    const kept = dequantize(integers, outputs, inputs).data;
+    for (let o = 0; o < outputs; o++) {
+      const mean = (of: Float32Array): number =>
+        reference.sum(inputs, (i) => (of[o * inputs + i] as number) * (statistics.mean[i] as number));
+      assertWithin([mean(kept) + (correction[o] as number)], [mean(weight.data)], 1e-5, `output ${o}`);
+      const step = 0.5001 * (integers.scales[o] as number);
+      for (let i = 0; i < inputs; i++) {
+        const off = Math.abs((kept[o * inputs + i] as number) - (weight.data[o * inputs + i] as number));
+        assert.ok(off <= step / (integers.inputScales?.[i] ?? 1), `${o}, ${i}: ${off}`);
+      }
+    }
+  }
+});
+
+test.run();
