@@ -33,8 +33,8 @@ async function prepare(model: Dinov2Model, parent: string, job: Job): Promise<st
   const folder = join(parent, `dinov2-${job.dtype}`);
   if (existsSync(join(folder, 'config.json'))) return folder;
   if (job.dtype === 'int8') {
-    const { Dinov2Model } = await library();
-    using quantized = await Dinov2Model.from_pretrained(await prepare(model, parent, { ...job, dtype: 'f32' }), { dtype: 'int8' });
+    const Class = model.constructor as typeof Dinov2Model;
+    using quantized = await Class.from_pretrained(await prepare(model, parent, { ...job, dtype: 'f32' }), { dtype: 'int8' });
     await quantized.save_pretrained(folder);
   } else {
     await model.save_pretrained(folder, { dtype: DTYPES[job.dtype] });

@@ -33,8 +33,8 @@ test('integers, their scales and the scales of their inputs are read as they wer
   ]) {
     const checkpoint = await file(...tensors);
     const weight = await readQuantized(checkpoint, 'a.weight');
-    assertSameBits(weight.integers, INTEGERS.data);
-    assertSameBits(weight.scales, SCALES.data);
+    assertSameBits(weight.integers, INTEGERS.data as Int8Array);
+    assertSameBits(weight.scales, SCALES.data as Float32Array);
     assert.equal(weight.inputScales, tensors[2]?.data);
     const written = quantizedTensors('a.weight', [2, 3], weight);
     assert.equal(
@@ -79,7 +79,7 @@ test('scales that are missing, of another number or kind, or no positive numbers
 
 test('the weight of a convolution has no input scales', async () => {
   const weight: NamedTensor = { ...INTEGERS, dims: [2, 1, 3] };
-  assertSameBits((await readQuantized(await file(weight, SCALES), 'a.weight')).integers, INTEGERS.data);
+  assertSameBits((await readQuantized(await file(weight, SCALES), 'a.weight')).integers, INTEGERS.data as Int8Array);
   const checkpoint = await file(weight, SCALES, floats('a.input_scale', [1]));
   await refuses(() => readQuantized(checkpoint, 'a.weight'), CheckpointError, '"a.input_scale"', 'expected none for a weight [2,1,3]');
 });
