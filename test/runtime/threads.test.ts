@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { host } from '#host';
 import { ArgumentError, ThreadError } from '../../src/errors.ts';
 import type { Thread, Threads } from '../../src/hosts/host.ts';
+import { kernelModule } from '../../src/runtime/builds.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, instantiate, type Kernels } from '../../src/runtime/kernels.ts';
 import { Memory } from '../../src/runtime/memory.ts';
@@ -64,7 +65,7 @@ async function withPool(
     return thread;
   };
   await withThreads(start, async () => {
-    const module = host.kernels('simd', 'shared');
+    const module = kernelModule('simd', 'shared');
     const kernels: Kernels = instantiate(module, memory.wasm);
     const pool = new ThreadPool(count, kernels, module, memory.wasm, patience === undefined ? {} : { patience });
     await body({ pool, memory, data });

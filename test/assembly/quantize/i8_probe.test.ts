@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { host } from '#host';
+import { kernelModule } from '../../../src/runtime/builds.ts';
 import { instantiate, type Kernels } from '../../../src/runtime/kernels.ts';
 import { testKernels } from '../helpers.ts';
 
-const kernels = (build: 'simd' | 'relaxed'): Kernels => instantiate(host.kernels(build, 'own'), new WebAssembly.Memory({ initial: 1 }));
+const kernels = (build: 'simd' | 'relaxed'): Kernels => instantiate(kernelModule(build, 'own'), new WebAssembly.Memory({ initial: 1 }));
 
 testKernels(
   'i8_probe is the sum of four products of a signed byte by one of 0 to 127, or 0 where there is no such instruction',
