@@ -8,14 +8,14 @@ import { openSource } from '../../src/files/source.ts';
 import { MemoryWriter, refuses } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 
-const floats = (name: string, data: readonly number[], dims: readonly number[] = [data.length]): NamedTensor => ({
+const floats = (name: string, data: readonly number[], dims: readonly number[] = [data.length]) => ({
   name,
-  dtype: 'float32',
+  dtype: 'float32' as const,
   dims,
   data: Float32Array.from(data),
 });
 
-const INTEGERS: NamedTensor = { name: 'a.weight', dtype: 'int8', dims: [2, 3], data: Int8Array.of(1, -127, 127, 0, 5, -5) };
+const INTEGERS = { name: 'a.weight', dtype: 'int8', dims: [2, 3], data: Int8Array.of(1, -127, 127, 0, 5, -5) } as const;
 const SCALES = floats('a.weight_scale', [0.5, 2 ** -100]);
 const INPUT_SCALES = floats('a.input_scale', [1, 20, 0.25]);
 
