@@ -66,7 +66,8 @@ export async function loadCheckpoint(
       throw new CheckpointError(`${checkpoint.name}: "${name}": ${cause.message}`, { cause }); // what a layer has against it
     }
   };
-  const first = [...sources].filter(([parameter]) => isResident(parameter));
+  const inOrder = parameters.all.filter((parameter) => sources.has(parameter) && isResident(parameter)); // norms before what reads them
+  const first = inOrder.map((parameter) => [parameter, sources.get(parameter) as string] as const);
   const report = progressOf(checkpoint, new Map(first), progress_callback);
   for (const [parameter, name] of first) {
     signal?.throwIfAborted();

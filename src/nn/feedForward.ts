@@ -2,6 +2,7 @@ import type { Activation } from '../runtime/kernels.ts';
 import type { Operand, PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import { swiglu } from '../tensor/ops.ts';
 import type { Float32 } from '../tensor/place.ts';
+import type { LayerNorm } from './layerNorm.ts';
 import { Linear } from './linear.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -18,8 +19,9 @@ export class Mlp implements FeedForward {
   readonly #fc2: Linear;
   readonly #activation: Activation;
 
-  constructor(p: Parameters, width: number, hidden: number, activation: Activation) {
-    this.#fc1 = new Linear(p.at('fc1'), width, hidden, { smooth: true });
+  /** @param norm what x comes from */
+  constructor(p: Parameters, width: number, hidden: number, activation: Activation, norm?: LayerNorm) {
+    this.#fc1 = new Linear(p.at('fc1'), width, hidden, { ...(norm && { norm }) });
     this.#fc2 = new Linear(p.at('fc2'), hidden, width);
     this.#activation = activation;
   }
@@ -39,8 +41,9 @@ export class SwiGlu implements FeedForward {
   readonly #in: Linear;
   readonly #out: Linear;
 
-  constructor(p: Parameters, width: number, hidden: number) {
-    this.#in = new Linear(p.at('weights_in'), width, 2 * hidden, { smooth: true });
+  /** @param norm what x comes from */
+  constructor(p: Parameters, width: number, hidden: number, norm?: LayerNorm) {
+    this.#in = new Linear(p.at('weights_in'), width, 2 * hidden, { ...(norm && { norm }) });
     this.#out = new Linear(p.at('weights_out'), hidden, width);
   }
 

@@ -11,7 +11,7 @@ export class Linear {
     p: Parameters,
     inputs: number,
     outputs: number,
-    { bias = true, ...options }: { bias?: boolean } & Pick<MatrixOptions, 'smooth'> = {},
+    { bias = true, ...options }: { bias?: boolean } & Pick<MatrixOptions, 'norm'> = {},
   ) {
     this.#matrix = p.matrix(outputs, [inputs], { bias, ...options });
   }

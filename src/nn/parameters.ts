@@ -7,6 +7,7 @@ import type { PackedMatrix, QuantizedWeight, WeightDType } from '../tensor/matri
 import { type InputStatistics, quantizeWeight } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
+import type { LayerNorm } from './layerNorm.ts';
 
 /** How a parameter starts when no checkpoint gives it: from the truncated normal distribution of the configuration, or as one value. */
 export type Initial = 'normal' | number;
@@ -39,8 +40,8 @@ const BYTES: Readonly<Record<WeightDType, number>> = { float32: 4, float16: 2, i
 export interface MatrixOptions {
   /** Another kind of number than that of the model. */
   dtype?: WeightDType;
-  /** Whether inputs that vary much are divided before they are made integers: where they come from a layer norm. */
-  smooth?: boolean;
+  /** The layer norm that gives the inputs: as integers, those that vary much are divided first. */
+  norm?: LayerNorm;
   /** For a matrix that is part of another. */
   allocate?: () => PackedMatrix;
 }
@@ -137,11 +138,7 @@ export class Parameters {
     dims: readonly number[],
     biases: number,
     order: WeightOrder,
-    {
-      dtype = this.dtype,
-      smooth = false,
-      allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs),
-    }: MatrixOptions = {},
+    { dtype = this.dtype, norm, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs) }: MatrixOptions = {},
   ): () => PackedMatrix {
     const rowsAreOutputs = order.outputs === dims[0]; // so that a scale of a row belongs to an output of the checkpoint
     const reorder = (integers: Int8Array, to: (x: Float32) => Float32, from: readonly number[]): Int8Array =>
@@ -163,8 +160,9 @@ export class Parameters {
         this.engine.scope(() => {
           const weight = order.toMatrix(placed(this.engine, value));
           correction = undefined;
-          if (!inputs || dtype !== 'int8') return packed.pack(weight, lastBias);
-          const quantized = quantizeWeight(weight, inputs, { smooth });
+          const statistics = inputs ?? norm?.statistics;
+          if (!statistics || dtype !== 'int8') return packed.pack(weight, lastBias);
+          const quantized = quantizeWeight(weight, statistics, { smooth: norm !== undefined });
           correction = quantized.correction;
           packed.packQuantized(quantized.weight, bias());
         }),
