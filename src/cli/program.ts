@@ -12,6 +12,7 @@ import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
 import { CLASSIFIERS, fitProbe, testProbe } from './probe.ts';
 import { showDownloads } from './progress.ts';
+import { addQuantize } from './quantize.ts';
 import { FORMATS, type Format, formatOf } from './results.ts';
 import { segmentImages } from './segment.ts';
 import { lineOf, type Terminal } from './terminal.ts';
@@ -197,6 +198,7 @@ function createProgram(terminal: Terminal, done: (failed: number) => void): Comm
       .action(async (given: unknown, values: unknown) => done(await runSubcommand(given as never, values as never, terminal)));
   }
   addConvert(program, terminal);
+  addQuantize(program, terminal);
   return program;
 }
 

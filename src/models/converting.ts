@@ -29,6 +29,8 @@ export interface ConvertOptions extends SavePretrainedOptions, LoadOptions {
 /** A class of models that transformers has too. */
 interface Target {
   readonly Model: new (config: Dinov2Config, options: { initialize: boolean }) => AnyModel;
+  /** The same as a class that loads itself. */
+  readonly Class: typeof Dinov2Model;
   open(source: ModelSource, options: FromPretrainedOptions): Promise<Opened>;
 }
 
@@ -58,7 +60,8 @@ export async function convertCheckpoint(source: ModelSource, folder: string, opt
   return Model.name;
 }
 
-async function checkEmpty(folder: string): Promise<void> {
+/** @throws {ArgumentError} when there is a model in a folder already */
+export async function checkEmpty(folder: string): Promise<void> {
   const files = fileSystem();
   if ((await files.kind(folder)) === 'file') throw new ArgumentError(`${folder}: expected a folder, or none yet, found a file`);
   for (const file of [CONFIG_FILE, ...HUB_FILES, PROCESSOR_FILE]) {
@@ -68,7 +71,8 @@ async function checkEmpty(folder: string): Promise<void> {
   }
 }
 
-async function targetOf(source: ModelSource, head: ModelSource | undefined, config: Dinov2ConfigFields): Promise<Target> {
+/** Which class of models a checkpoint is for. @throws {CheckpointError} when transformers has none */
+export async function targetOf(source: ModelSource, head: ModelSource | undefined, config: Dinov2ConfigFields): Promise<Target> {
   const { name, fields } = await readConfig(source, config);
   if (head !== undefined) return targetOfHead(await AutoConfig.from_pretrained(source, config), head, name);
   const type = fields.model_type;
@@ -91,7 +95,7 @@ async function targetOfHead(encoder: Dinov2Config, head: ModelSource, encoderNam
   if (kind === 'classifier' && fields.classifier_layers === 1) {
     return target(encoder.registers > 0 ? Dinov2WithRegistersForImageClassification : Dinov2ForImageClassification);
   }
-  if (kind === 'DPT depth head') return { Model: DPTForDepthEstimation, open: openDpt(encoder) };
+  if (kind === 'DPT depth head') return { ...target(DPTForDepthEstimation), open: openDpt(encoder) };
   const what = kind === 'classifier' ? 'one on 4 layers' : `a ${kind}`;
   throw new ArgumentError(
     `${file.name}: expected a head that transformers has, a classifier on 1 layer or DPT, found ${what}: from_pretrained takes it as it is`,
@@ -100,7 +104,7 @@ async function targetOfHead(encoder: Dinov2Config, head: ModelSource, encoderNam
 
 function target(Model: unknown): Target {
   const Class = Model as Target['Model'] & typeof Dinov2Model;
-  return { Model: Class, open: (source, options) => Class.open(source, options) };
+  return { Model: Class, Class, open: (source, options) => Class.open(source, options) };
 }
 
 /**

@@ -148,7 +148,10 @@ test('int8 of both builds differs by what a few inputs rounded to the next integ
 });
 
 test('an int8 model quantises: it differs from float32, and its weights from those that it was made of by half a step at most', () => {
-  const [float32, int8] = (['float32', 'int8'] as const).map((dtype) => new Map(new Dinov2Model(TINY, { seed: 3, dtype }).weights()));
+  // what a norm feeds has steps that are divided by its input scales: tensor/matrix/quantize.test.ts
+  const [float32, int8] = (['float32', 'int8'] as const).map(
+    (dtype) => new Map(Array.from(new Dinov2Model(TINY, { seed: 3, dtype }).weights()).filter(([name]) => !/fc1\.weight$/.test(name))),
+  );
   let different = 0;
   for (const [name, { data, dims }] of float32 as Map<string, Float32>) {
     const found = int8?.get(name)?.data as Float32Array;

@@ -52,12 +52,13 @@ export function quantizeWeight(
   return { weight: { integers, scales, inputScales }, correction };
 }
 
-/** largest input^a / largest weight^(1 - a) for each input, with a geometric mean of 1. */
-function smoothingScales(weight: Float32Array, inputs: number, largest: Float32Array): Float32Array {
+/** largest input^a / largest weight^(1 - a) for each input, with a geometric mean of 1; none where all are zeros, or some are no numbers. */
+function smoothingScales(weight: Float32Array, inputs: number, largest: Float32Array): Float32Array | undefined {
   const weights = new Float64Array(inputs);
   for (const [e, value] of weight.entries()) weights[e % inputs] = Math.max(weights[e % inputs] as number, Math.abs(value));
-  const least = (values: Iterable<number>): number => NEGLIGIBLE * Math.max(Number.MIN_VALUE, ...values);
-  const [leastInput, leastWeight] = [least(largest), least(weights)];
+  const [leastInput, leastWeight] = [largest, weights].map((values) => NEGLIGIBLE * Math.max(...values)) as [number, number];
+  if (!(leastInput > 0 && leastWeight > 0 && leastInput < Number.POSITIVE_INFINITY && leastWeight < Number.POSITIVE_INFINITY))
+    return undefined;
   const logarithms = weights.map((w, i) => {
     const x = Math.max(leastInput, largest[i] as number);
     return MIGRATION * Math.log(x) - (1 - MIGRATION) * Math.log(Math.max(leastWeight, w));
