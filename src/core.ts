@@ -53,6 +53,7 @@ export {
   type Pipelines,
   pipeline,
 } from './tasks/pipeline.ts';
+export { type Diagnosis, diagnose } from './tensor/diagnosis.ts';
 export { argmax, softmax, Tensor } from './tensor/index.ts';
 
 /**

@@ -51,7 +51,7 @@ export function i16_attention(
       const sum = f32_exponentials(keys, s, lane(scales, row) * keyScale, s);
       const factor = min<f32>(32767, largestSum / sum);
       factors = withLane(factors, row, factor);
-      rests = withLane(rests, row, valueScale / (factor * sum));
+      rests = withLane(rests, row, keys ? valueScale / (factor * sum) : 0);
       if (probabilities) f32_scale(keys, weight / sum, s, probabilities + ((<usize>(i + row) * <usize>keys) << 2));
     }
     quantizeShares(keys, lds, scores, factors, shares);

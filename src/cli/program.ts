@@ -7,6 +7,7 @@ import { POOLINGS } from '../tasks/index.ts';
 import { classifyImages } from './classify.ts';
 import { addConvert } from './convert.ts';
 import { estimateDepth } from './depth.ts';
+import { addDoctor } from './doctor.ts';
 import { embedImages } from './embed.ts';
 import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
@@ -199,6 +200,7 @@ function createProgram(terminal: Terminal, done: (failed: number) => void): Comm
   }
   addConvert(program, terminal);
   addQuantize(program, terminal);
+  addDoctor(program, terminal);
   return program;
 }
 

@@ -121,17 +121,17 @@ export class Memory {
     if (end <= this.wasm.buffer.byteLength) return;
     if (end > this.limit) {
       throw new MemoryError(
-        `engine memory: expected at most ${mebibytes(this.limit)} MiB, needs ${mebibytes(end)} MiB: use a smaller image or batch, or raise memoryLimit`,
+        `engine memory: expected at most ${sizeText(this.limit)}, needs ${sizeText(end)}: use a smaller image or batch, or raise memoryLimit`,
       );
     }
     try {
       this.wasm.grow(Math.ceil((end - this.wasm.buffer.byteLength) / PAGE));
     } catch (cause) {
-      throw new MemoryError(`engine memory: the host refused to grow it to ${mebibytes(end)} MiB`, { cause });
+      throw new MemoryError(`engine memory: the host refused to grow it to ${sizeText(end)}`, { cause });
     }
   }
 }
 
-function mebibytes(bytes: number): number {
-  return Math.ceil(bytes / 2 ** 20);
+function sizeText(bytes: number): string {
+  return bytes < 16 * 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }

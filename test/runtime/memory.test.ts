@@ -126,7 +126,7 @@ test('more than the limit is refused with both sizes and leaves the memory as it
   const memory = new Memory({ limit });
   const fits = memory.allocate(2 * 2 ** 20);
   const { used, reserved } = memory;
-  await refuses(() => memory.allocate(2 ** 20), MemoryError, 'expected at most 3 MiB, needs 4 MiB', 'memoryLimit');
+  await refuses(() => memory.allocate(2 ** 20), MemoryError, 'expected at most 3072 KiB, needs 3076 KiB', 'memoryLimit');
   assert.equal([memory.used, memory.reserved], [used, reserved]);
   assert.ok(memory.allocate(2 ** 19) > fits);
   assert.ok(memory.reserved <= limit);

@@ -1,43 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import { assertSame, assertSameBits, assertWithin, UNIT } from '../../reference/compare.ts';
-import * as reference from '../../reference/ops.ts';
 import { randomFloats, randomIntegers } from '../../reference/random.ts';
-import { type Bench, SHIFTS, testKernels, untouched } from '../helpers.ts';
-
-/** One head: q (queries, width) and out with a gap between rows, k and v (keys, width). */
-interface Head {
-  queries: number;
-  keys: number;
-  width: number;
-  gap: number;
-  shift: number;
-  scale: number;
-  weight: number;
-  q: Float32Array;
-  k: Float32Array;
-  v: Float32Array;
-}
-
-type Shape = Omit<Head, 'q' | 'k' | 'v'>;
-
-const size = fc.integer({ min: 0, max: 30 });
-const shapes: fc.Arbitrary<Shape> = fc.record({
-  queries: size,
-  keys: size,
-  width: size,
-  gap: fc.integer({ min: 0, max: 5 }),
-  shift: fc.constantFrom(...SHIFTS),
-  scale: fc.constantFrom(0.125, 1, 3),
-  weight: fc.constantFrom(1, 0, 0.3),
-});
-
-function head(shape: Shape, seed: number, make: (count: number, seed: number) => Float32Array): Head {
-  const { queries, keys, width, gap } = shape;
-  const stride = width + gap;
-  const q = make(queries * stride, seed).map((x, i) => (i % stride < width ? x : Number.NaN));
-  return { ...shape, q, k: make(keys * width, seed + 1), v: make(keys * width, seed + 2) };
-}
+import { type Bench, testKernels, untouched } from '../helpers.ts';
+import { expectedOf, type Head, head, type Shape, shapes } from './helpers.ts';
 
 function attend(bench: Bench, h: Head, { wanted = true, rows = [0, h.queries] as readonly [number, number] } = {}) {
   const { keys, width, gap, shift, scale, weight } = h;
@@ -61,21 +27,6 @@ function attend(bench: Bench, h: Head, { wanted = true, rows = [0, h.queries] as
     );
     return { out: bench.read(out, queries * stride), probabilities: bench.read(probabilities, queries * keys) };
   });
-}
-
-/** Drops what stands between rows. */
-const packRows = (x: Float32Array, width: number, stride: number): Float32Array => x.filter((_, i) => i % stride < width);
-
-function expectedOf(h: Head): { out: Float64Array; probabilities: Float64Array } {
-  const { queries, keys, width, gap, scale, weight } = h;
-  const { out, probabilities } = reference.attention(packRows(h.q, width, width + gap), h.k, h.v, {
-    ...{ queries, keys, heads: 1, width, scale: Math.fround(scale), headMask: [Math.fround(weight)] },
-  });
-  const stride = width + gap;
-  const spread = Float64Array.from(untouched(queries * stride), (old, i) =>
-    i % stride < width ? (out[Math.floor(i / stride) * width + (i % stride)] as number) : old,
-  );
-  return { out: spread, probabilities };
 }
 
 testKernels('f32_attention is weight * softmax(scale q k^T) v for any sizes, and writes nothing else', (bench) => {
