@@ -25,7 +25,7 @@ for (const dtype of ['float32', 'float16', 'int8'] as const) {
     await withFolder(async (folder) => {
       const config = {
         hidden_size: 64,
-        num_hidden_layers: 6,
+        num_hidden_layers: 12,
         num_attention_heads: 2,
         image_size: 28,
         patch_size: 14,
