@@ -6,7 +6,7 @@ import { fileSystem, type ModelSource, readJson } from '../files/source.ts';
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import { checkOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { convertChannels, type Pixels } from './pixels.ts';
+import { checkSize, convertChannels, cutOut, type Pixels, type Rectangle } from './pixels.ts';
 import { type ImageInput, RawImage, type ReadOptions } from './rawImage.ts';
 import { RESAMPLING, resize } from './resize.ts';
 
@@ -51,6 +51,8 @@ export interface ProcessorOutput {
   readonly original_sizes: [number, number][];
   /** [height, width] of each picture in pixel_values. */
   readonly reshaped_input_sizes: [number, number][];
+  /** What of each picture as it was read pixel_values shows, in its pixels, fractions of them too; it may reach beyond the picture. */
+  readonly views: Rectangle[];
 }
 
 /** How a field is written: the value for what was found, or undefined if it is wrong. */
@@ -119,27 +121,45 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
     const config = resolve(this.#kind.fields, this.config, fields);
     const original_sizes: [number, number][] = [];
     const pictures: Pixels[] = [];
+    const crops: { scale: Extent; area: Rectangle }[] = [];
     for (const input of Array.isArray(images) ? images : [images]) {
       const image = await RawImage.read(input, { exifOrientation, decode, maxPixels });
       original_sizes.push([image.height, image.width]);
       let pixels: Pixels = config.do_convert_rgb ? convertChannels(image, 3) : image;
       if (config.do_resize) pixels = resize(pixels, { ...this.targetSize(pixels, config), resample: config.resample, maxPixels });
-      pictures.push(this.crop(pixels, config, maxPixels));
+      const scale = { height: image.height / pixels.height, width: image.width / pixels.width };
+      const area = this.crop(pixels, config);
+      if (area) {
+        checkSize('crop_size', area.width, area.height, maxPixels);
+        pixels = cutOut(pixels, area);
+      }
+      crops.push({ scale, area: area ?? { left: 0, top: 0, width: pixels.width, height: pixels.height } });
+      pictures.push(pixels);
     }
     const pixel_values = this.pad(stack(pictures, config), config);
     const [, , height, width] = pixel_values.dims as [number, number, number, number];
-    return { pixel_values, original_sizes, reshaped_input_sizes: pictures.map(() => [height, width]) };
+    return {
+      pixel_values,
+      original_sizes,
+      reshaped_input_sizes: pictures.map(() => [height, width]),
+      views: crops.map(({ scale, area }) => ({
+        left: (area.left - Math.floor((width - area.width) / 2)) * scale.width,
+        top: (area.top - Math.floor((height - area.height) / 2)) * scale.height,
+        width: width * scale.width,
+        height: height * scale.height,
+      })),
+    };
   }
 
   /** The size of a picture after resizing. */
   protected abstract targetSize(picture: Extent, config: Config): Extent;
 
-  /** What is cut out of the resized picture. */
-  protected crop(pixels: Pixels, _config: Config, _maxPixels: number | undefined): Pixels {
-    return pixels;
+  /** What is cut out of the resized picture, unless all of it is taken. */
+  protected crop(_pixels: Pixels, _config: Config): Rectangle | undefined {
+    return undefined;
   }
 
-  /** What is put around the normalised pictures (batch, channels, height, width). */
+  /** What is put around the normalised pictures (batch, channels, height, width): an odd row below, an odd column to the right. */
   protected pad(values: Tensor<'float32'>, _config: Config): Tensor<'float32'> {
     return values;
   }

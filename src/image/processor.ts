@@ -3,7 +3,7 @@ import { describe, isJsonObject } from '../files/json.ts';
 import type { ModelSource, Source } from '../files/source.ts';
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import { DPTImageProcessor } from './dptProcessor.ts';
-import { centerOf, checkSize, cutOut, type Pixels } from './pixels.ts';
+import { centerOf, type Pixels, type Rectangle } from './pixels.ts';
 import {
   COMMON_DEFAULTS,
   COMMON_FIELDS,
@@ -93,10 +93,8 @@ export class BitImageProcessor extends BitBase {
     return width <= height ? { width: short, height: long } : { width: long, height: short };
   }
 
-  protected override crop(pixels: Pixels, config: BitImageProcessorConfig, maxPixels: number | undefined): Pixels {
-    if (!config.do_center_crop) return pixels;
-    checkSize('crop_size', config.crop_size.width, config.crop_size.height, maxPixels);
-    return cutOut(pixels, centerOf(pixels, config.crop_size));
+  protected override crop(pixels: Pixels, { do_center_crop, crop_size }: BitImageProcessorConfig): Rectangle | undefined {
+    return do_center_crop ? centerOf(pixels, crop_size) : undefined;
   }
 }
 

@@ -14,9 +14,16 @@ export interface CallOptions {
   output_hidden_states?: boolean;
   /** `false` gives an array of the values in place of an object. Default that of the configuration. */
   return_dict?: boolean;
+  /**
+   * Hears of the attention probabilities of each block as they come, (heads, tokens, tokens) a picture, for when those of all blocks together
+   * are too much to keep. Blocks and pictures count from 0.
+   */
+  attention_callback?: AttentionCallback;
   /** Stops the run between two blocks. */
   signal?: AbortSignal;
 }
+
+export type AttentionCallback = (attention: Float32, at: { readonly layer: number; readonly picture: number }) => void;
 
 export interface HeadMaskOption {
   /** (heads) or (layers, heads): by what the probabilities of each head are multiplied. */
@@ -43,13 +50,14 @@ export interface Request {
   readonly masked: Tensor | undefined;
   readonly labels: Tensor | readonly number[] | undefined;
   readonly attentions: boolean;
+  readonly attentionCallback: AttentionCallback | undefined;
   readonly hiddenStates: boolean;
   readonly asObject: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Inputs that some models take; what else stands beside pixel_values is for others. */
-const INPUTS = ['head_mask', 'bool_masked_pos', 'labels'];
+const INPUTS = ['head_mask', 'bool_masked_pos', 'labels', 'attention_callback'];
 const COMMON = ['output_attentions', 'output_hidden_states', 'return_dict', 'signal'];
 
 /**
@@ -89,6 +97,7 @@ export function resolveRequest(
     masked: masked === undefined ? undefined : checkMasked(config, masked, pixels.dims),
     labels: optional('labels') as Request['labels'],
     attentions: flag('output_attentions'),
+    attentionCallback: checkCallback(optional('attention_callback')),
     hiddenStates: flag('output_hidden_states'),
     asObject: flag('return_dict'),
     signal: checkSignal(given.signal ?? undefined),
@@ -99,6 +108,11 @@ export function resolveRequest(
 export function gridOf(config: Dinov2Config, height: number, width: number): readonly [rows: number, columns: number] {
   const [patchHeight, patchWidth] = config.patchSize;
   return [Math.floor(height / patchHeight), Math.floor(width / patchWidth)];
+}
+
+function checkCallback(value: unknown): AttentionCallback | undefined {
+  if (value === undefined || typeof value === 'function') return value as AttentionCallback | undefined;
+  throw new ArgumentError(`attention_callback: expected a function, found ${describe(value)}`);
 }
 
 function checkTensor(name: string, value: unknown): Tensor {

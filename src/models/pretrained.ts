@@ -194,7 +194,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
    * @throws {ShapeError} {DTypeError} {ArgumentError} naming the argument; {DisposedError}; the signal's reason
    */
   async forward(inputs: ModelInputs & Options, options?: Options): Promise<Output> {
-    const request = resolveRequest(this.config, this.accepts, inputs, { ...options });
+    const request = resolveRequest(this.config, [...this.accepts, 'attention_callback'], inputs, { ...options });
     const output = await this.#turn(() => this.engine.scopeAsync(() => this.run(placed(this.engine, request.pixels), request)));
     return this.#deliver(this.complete(output, request), request);
   }
@@ -456,10 +456,14 @@ export function observe(request: Request): { observer: Observer; output: Encoder
       hidden_states.push(state);
     };
   }
-  if (request.attentions) {
+  const { attentionCallback } = request;
+  if (request.attentions || attentionCallback) {
     observer.attention = (layer, picture, probabilities) => {
-      attentions[layer] ??= owned([batch, ...probabilities.dims]);
-      fetch(probabilities, attentions[layer].at(picture));
+      if (request.attentions) {
+        attentions[layer] ??= owned([batch, ...probabilities.dims]);
+        fetch(probabilities, attentions[layer].at(picture));
+      }
+      attentionCallback?.(probabilities.clone(), { layer, picture });
     };
   }
   return { observer, output: { ...(request.hiddenStates && { hidden_states }), ...(request.attentions && { attentions }) } };

@@ -1,10 +1,10 @@
-import { ArgumentError, ShapeError } from '../errors.ts';
-import type { Extent } from '../image/processor.ts';
+import { ShapeError } from '../errors.ts';
 import type { Dinov2Config } from '../models/config.ts';
 import { gridOf } from '../models/inputs.ts';
 import { type Float32, Tensor } from '../tensor/index.ts';
 
-type Grid = readonly [rows: number, columns: number];
+/** Of patches. */
+export type Grid = readonly [rows: number, columns: number];
 
 /** Rows and columns of the patches that a model makes of pixel_values (batch, channels, height, width). @throws {ShapeError} */
 export function patchGrid(config: Dinov2Config, pixel_values: Tensor): Grid {
@@ -34,21 +34,4 @@ export function patchFeatures(last_hidden_state: Tensor, [rows, columns]: Grid):
         .to('float32').data,
     );
   return features;
-}
-
-/**
- * The size nearest to an image's, its shorter edge scaled to `shortestEdge` pixels, that whole patches cover: for features of the whole
- * picture, pass it to an image processor, `processor(image, { size, do_center_crop: false })`.
- * @throws {ArgumentError} unless shortestEdge is at least one patch
- */
-export function patchAlignedSize(image: Extent, { shortestEdge, config }: { shortestEdge: number; config: Dinov2Config }): Extent {
-  const [patchHeight, patchWidth] = config.patchSize;
-  if (!(shortestEdge >= Math.max(patchHeight, patchWidth) && Number.isFinite(shortestEdge))) {
-    throw new ArgumentError(`shortestEdge: expected at least a patch, ${patchHeight} x ${patchWidth} pixels, found ${shortestEdge}`);
-  }
-  const scale = shortestEdge / Math.min(image.height, image.width);
-  return {
-    height: Math.round((image.height * scale) / patchHeight) * patchHeight,
-    width: Math.round((image.width * scale) / patchWidth) * patchWidth,
-  };
 }
