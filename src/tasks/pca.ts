@@ -1,7 +1,9 @@
 import { ArgumentError, ShapeError } from '../errors.ts';
+import { describe } from '../files/json.ts';
 import { normals } from '../nn/random.ts';
 import { add, type Float32, matmul, mean, Tensor, transpose } from '../tensor/index.ts';
 import { checkDims } from '../tensor/place.ts';
+import type { Range } from './depth.ts';
 import { orthonormalRows, symmetricEigen } from './eigen.ts';
 
 export interface PcaOptions {
@@ -65,42 +67,146 @@ export function principalComponents(rows: Tensor, { count = 3 }: PcaOptions = {}
 }
 
 /**
- * Patch features as colours: the projections of features (..., width) on their first principal components, each scaled so that its 1st
- * percentile is 0 and its 99th is 1, and clipped -> (..., count) in 0 to 1. Tensors given together share components and scale: equal
- * colours mean like features. It is what figure 1 of the DINOv2 paper (Oquab et al. 2023) shows, without the removal of the background.
- * @throws {ShapeError} {DTypeError} {ArgumentError}
+ * Which patches are the foreground, by the first principal component of all: those on its `high` or its `low` side, or of these two the one
+ * that has less part in the edges of the pictures (`auto`); or `all`, without a look at it.
  */
-export function pca(features: readonly Tensor[], options: PcaOptions = {}): Float32[] {
-  const rows = stackRows(features);
-  const { mean: center, axes } = principalComponents(rows, options);
-  const scores = matmul(axes, transpose(subtract(rows, center))); // (count, rows)
-  const count = axes.dims[0] as number;
-  for (let i = 0; i < count; i++) stretch(scores.at(i).data);
-  const colors = transpose(scores); // (rows, count)
-  let row = 0;
-  return features.map(({ dims, size }) => {
-    const begin = row;
-    row += size / (dims.at(-1) as number);
-    return colors
-      .slice(begin, row)
-      .clone()
-      .reshape(...dims.slice(0, -1), count);
-  });
+export const FOREGROUNDS = ['auto', 'high', 'low', 'all'] as const;
+
+export type Foreground = (typeof FOREGROUNDS)[number];
+
+export interface PatchPcaOptions {
+  /** Default auto. */
+  foreground?: Foreground;
+  /**
+   * Where the foreground begins, in standard deviations of the first component from its mean; the paper takes 0. Default: where Otsu's method
+   * ("A threshold selection method from gray-level histograms", 1979) divides its values.
+   */
+  threshold?: number;
 }
 
-/** All rows of features (..., width), one tensor after the other. */
-function stackRows(features: readonly Tensor[]): Float32 {
-  const width = features[0]?.dims.at(-1);
-  if (!width) throw new ShapeError(`features: expected tensors (..., width), found ${features.length ? `[${features[0]?.dims}]` : 'none'}`);
-  for (const { dims } of features) checkDims('features', [...dims.slice(0, -1), width], dims);
-  const size = features.reduce((sum, tensor) => sum + tensor.size, 0);
-  const data = new Float32Array(size);
-  let at = 0;
-  for (const tensor of features) {
-    data.set(tensor.to('float32').data, at);
-    at += tensor.size;
+/** Patch features as colours. */
+export interface PatchColors {
+  /** (rows, columns, 3), red, green, blue in 0 to 1: the first three components of the foreground. Those of the background mean nothing. */
+  readonly colors: Float32;
+  /** (rows, columns), how far on the foreground's side of the threshold the first component of all is: above 0 in the foreground. */
+  readonly foreground: Float32;
+}
+
+/** What {@link fitPatchPca} has found; it also colours pictures that it was not found from, such as the next ones of a film. */
+export interface PatchPca {
+  /** features (rows, columns, width) -> colours. Throws ShapeError and DTypeError. */
+  colorsOf(features: Tensor): PatchColors;
+}
+
+/** Rows that components are computed from; of more an even sample is taken. */
+const MAX_ROWS = 2 ** 15;
+
+/**
+ * The picture of figure 1 of the DINOv2 paper (Oquab et al. 2023): the first principal component of the patches of all pictures tells
+ * foreground from background, and three components of the foreground are its colours, each scaled so that its 1st percentile is 0 and its
+ * 99th is 1. Pictures fitted together share components and scale: like colours mean like features. The same pictures give the same colours,
+ * in any order, to rounding.
+ * @param features (rows, columns, width) a picture, see `patchFeatures`
+ * @throws {ShapeError} {DTypeError} {ArgumentError}
+ */
+export function fitPatchPca(features: readonly Tensor[], { foreground = 'auto', threshold }: PatchPcaOptions = {}): PatchPca {
+  if (!FOREGROUNDS.includes(foreground))
+    throw new ArgumentError(`foreground: expected one of ${FOREGROUNDS.join(', ')}, found ${describe(foreground)}`);
+  if (threshold !== undefined && !Number.isFinite(threshold))
+    throw new ArgumentError(`threshold: expected a finite number, found ${threshold}`);
+  const { rows, isEdge } = sampleRows(features);
+  const width = rows.dims[1] as number;
+  if (width < COLORS) throw new ShapeError(`features: expected a width of at least ${COLORS}, found ${width}`);
+
+  let inForeground = (of: Float32): Float32Array => new Float32Array(of.dims[0] as number).fill(1);
+  if (foreground !== 'all') {
+    const first = principalComponents(rows, { count: 1 });
+    const deviation = Math.sqrt(first.variances[0] as number);
+    const firstOf = (of: Float32): Float32Array => project(of, first).data;
+    const scores = firstOf(rows);
+    const limit = threshold === undefined ? otsu(scores) : threshold * deviation;
+    const side = foreground === 'auto' ? innerSide(scores, isEdge, limit) : foreground === 'high' ? 1 : -1;
+    if (deviation > 0) inForeground = (of) => firstOf(of).map((score) => side * (score - limit));
   }
-  return new Tensor('float32', data, [size / width, width]);
+
+  const kept = rowsWhere(rows, inForeground(rows));
+  const components = principalComponents(kept.dims[0] ? kept : rows, { count: COLORS });
+  const ranges = rangesOf(project(kept.dims[0] ? kept : rows, components));
+  return {
+    colorsOf(picture) {
+      checkDims('features', [-1, -1, width], picture.dims);
+      const [height, breadth] = picture.dims as [number, number, number];
+      const own = picture.to('float32').reshape(height * breadth, width);
+      const colors = project(own, components);
+      for (const [i, score] of colors.data.entries()) colors.data[i] = within(ranges[i % COLORS] as Range, score);
+      const mask = new Tensor('float32', inForeground(own), [height, breadth]);
+      return { colors: colors.reshape(height, breadth, COLORS), foreground: mask };
+    },
+  };
+}
+
+const COLORS = 3;
+
+/** Rows on axes: (rows, width) -> (rows, count) */
+function project(rows: Float32, { mean: center, axes }: PrincipalComponents): Float32 {
+  return transpose(matmul(axes, transpose(subtract(rows, center))));
+}
+
+/** Rows of features (rows, columns, width), an even sample where they are many, and for each whether it is at an edge of its picture. */
+function sampleRows(features: readonly Tensor[]): { rows: Float32; isEdge: boolean[] } {
+  const width = features[0]?.dims.at(-1);
+  if (!width) throw new ShapeError(`features: expected tensors (rows, columns, width), found ${features.length ? `[${features[0]?.dims}]` : 'none'}`);
+  for (const { dims } of features) checkDims('features', [-1, -1, width], dims);
+  const total = features.reduce((sum, { size }) => sum + size / width, 0);
+  const step = Math.max(1, total / MAX_ROWS);
+  const data = new Float32Array(Math.min(total, MAX_ROWS) * width);
+  const isEdge: boolean[] = [];
+  let seen = 0;
+  for (const tensor of features) {
+    const [height, breadth] = tensor.dims as [number, number, number];
+    const own = tensor.to('float32').data;
+    for (let i = 0; i < height * breadth; i++, seen++) {
+      if (seen < Math.floor(isEdge.length * step) || isEdge.length * width === data.length) continue;
+      data.set(own.subarray(i * width, (i + 1) * width), isEdge.length * width);
+      const [row, column] = [Math.floor(i / breadth), i % breadth];
+      isEdge.push(row === 0 || column === 0 || row === height - 1 || column === breadth - 1);
+    }
+  }
+  return { rows: new Tensor('float32', data, [data.length / width, width]), isEdge };
+}
+
+/** Rows whose number is above 0. */
+function rowsWhere(rows: Float32, values: Float32Array): Float32 {
+  const width = rows.dims[1] as number;
+  const chosen = Array.from(values.keys()).filter((i) => (values[i] as number) > 0);
+  const data = new Float32Array(chosen.length * width);
+  for (const [to, from] of chosen.entries()) data.set(rows.data.subarray(from * width, (from + 1) * width), to * width);
+  return new Tensor('float32', data, [chosen.length, width]);
+}
+
+/** 1 where the values above the limit are less often at the edges of pictures than those below, else -1. */
+function innerSide(scores: Float32Array, isEdge: readonly boolean[], limit: number): 1 | -1 {
+  const count = { high: 0, highAtEdge: 0, low: 0, lowAtEdge: 0 };
+  for (const [i, score] of scores.entries()) {
+    const side = score > limit ? 'high' : 'low';
+    count[side] += 1;
+    if (isEdge[i]) count[`${side}AtEdge`] += 1;
+  }
+  return count.highAtEdge * count.low <= count.lowAtEdge * count.high ? 1 : -1;
+}
+
+/** The value that divides others into two groups with the largest variance between them. */
+function otsu(values: Float32Array): number {
+  const sorted = Float64Array.from(values).sort();
+  const total = sorted.reduce((sum, value) => sum + value, 0);
+  let [below, best, limit] = [0, -1, 0];
+  for (let n = 1; n < sorted.length; n++) {
+    below += sorted[n - 1] as number;
+    const distance = below / n - (total - below) / (sorted.length - n);
+    const between = n * (sorted.length - n) * distance ** 2;
+    if (between > best) [best, limit] = [between, ((sorted[n - 1] as number) + (sorted[n] as number)) / 2];
+  }
+  return limit;
 }
 
 function randomRows(count: number, width: number): Float32 {
@@ -135,18 +241,21 @@ function withSigns(axes: Float32): Float32 {
   return axes;
 }
 
-/** Maps the 1st to the 99th percentile to 0 to 1, in place; a half where they are equal. */
-function stretch(values: Float32Array): void {
-  const sorted = values.slice().sort();
-  const low = percentile(sorted, 0.01);
-  const range = percentile(sorted, 0.99) - low;
-  for (let i = 0; i < values.length; i++) {
-    values[i] = range > 0 ? Math.min(Math.max(((values[i] as number) - low) / range, 0), 1) : 0.5;
-  }
+/** The 1st and 99th percentile of each column of scores (rows, count). */
+function rangesOf(scores: Float32): Range[] {
+  return Array.from({ length: scores.dims[1] as number }, (_, i) => {
+    const sorted = transpose(scores).at(i).data.slice().sort();
+    return { low: percentile(sorted, 0.01), high: percentile(sorted, 0.99) };
+  });
+}
+
+/** Where a value is in a range, from 0 to 1, clipped; a half where the range is a point. */
+function within({ low, high }: Range, value: number): number {
+  return high > low ? Math.min(Math.max((value - low) / (high - low), 0), 1) : 0.5;
 }
 
 /** With linear interpolation between the neighbours, as numpy's default. */
-function percentile(sorted: Float32Array, fraction: number): number {
+export function percentile(sorted: Float32Array, fraction: number): number {
   const place = fraction * (sorted.length - 1);
   const below = sorted[Math.floor(place)] as number;
   const above = sorted[Math.ceil(place)] as number;
