@@ -3,8 +3,8 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AutoImageProcessor, AutoModel, AutoModelForImageClassification, EMBEDDED_MODEL, RawImage } from 'dinov2-wasm';
-import { colorPicture, encodePng, sideBySide } from 'dinov2-wasm/plot';
-import { classify, embed, patchAlignedSize, patchFeatures, patchGrid, pca } from 'dinov2-wasm/tasks';
+import { encodePng, pcaPicture, sideBySide } from 'dinov2-wasm/plot';
+import { classify, embed, fitPatchPca, patchFeatures, wholePhoto } from 'dinov2-wasm/tasks';
 
 const PHOTOS = fileURLToPath(new URL('photos', import.meta.url));
 const OUTPUT = 'dinov2-output';
@@ -63,12 +63,10 @@ console.log(
 
 /** The principal components of the patch features of the whole photograph, in its size. */
 async function drawFeatures(image) {
-  const size = patchAlignedSize(image, { shortestEdge: PICTURE_EDGE, config: model.config });
-  const { pixel_values } = await processor(image, { size, do_center_crop: false });
+  const { pixel_values, frame } = await wholePhoto(image, { processor, config: model.config, shortestEdge: PICTURE_EDGE });
   const { last_hidden_state } = await model({ pixel_values });
-  const features = patchFeatures(last_hidden_state, patchGrid(model.config, pixel_values)); // (1, rows, columns, hidden)
-  const [colors] = pca([features]);
-  return colorPicture(colors.at(0), image);
+  const features = patchFeatures(last_hidden_state, [frame.rows, frame.columns]).at(0); // (rows, columns, hidden)
+  return pcaPicture(fitPatchPca([features]).colorsOf(features), image);
 }
 
 async function timed(body) {

@@ -1,10 +1,8 @@
 import { ArgumentError } from '../errors.ts';
 import { AutoBackbone, AutoConfig, RawImage } from '../index.ts';
-import { bytePicture, colorPicture, encodePng, sideBySide } from '../plot/index.ts';
-import { patchAlignedSize, patchFeatures, patchGrid, pca } from '../tasks/index.ts';
+import { patchAlignedSize, patchFeatures, patchGrid } from '../tasks/index.ts';
 import type { Float32 } from '../tensor/index.ts';
 import { type BatchOptions, runBatch, type Setup } from './batch.ts';
-import { picturePaths, writePicture } from './pictures.ts';
 import { FORMATS, firstValues } from './results.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -15,8 +13,6 @@ export interface FeaturesOptions extends BatchOptions {
    * Pixels of the shorter edge to which the whole picture is scaled. Default: what the image processor makes of it, as a rule the middle.
    */
   readonly size?: number;
-  /** A folder for pictures of the principal components. */
-  readonly pca?: string;
 }
 
 /** `dinov2 features`: one vector a patch, after the final layer norm: (rows, columns, hidden) an image. See {@link runBatch}. */
@@ -25,8 +21,6 @@ export function extractFeatures(inputs: readonly string[], options: FeaturesOpti
   return runBatch(inputs, options, terminal, {
     formats: FORMATS,
     async open(setup) {
-      const pictures =
-        options.pca === undefined ? undefined : picturePaths(options.pca, setup.images, { option: 'pca', ending: '.pca.png' });
       const model = await backboneAt(options.layer ?? -1, setup);
       return {
         async run(path) {
@@ -40,13 +34,8 @@ export function extractFeatures(inputs: readonly string[], options: FeaturesOpti
           const { feature_maps } = await model({ pixel_values }, { signal: setup.loading.signal });
           const [rows, columns] = patchGrid(model.config, pixel_values);
           const tensor = patchFeatures(feature_maps[0] as Float32, [rows, columns]).at(0); // (rows, columns, hidden)
-          const picture = pictures?.get(path);
-          if (picture) {
-            const bytes = await setup.processor(image, { ...whole, do_rescale: false, do_normalize: false });
-            await writePicture(picture, await pictureOf(bytePicture(bytes.pixel_values.at(0)), tensor));
-          }
           const text = `${path}  ${rows} x ${columns} patches of ${tensor.dims[2]}  ${firstValues(tensor)}`;
-          return { image: path, tensor, fields: () => ({ features: tensor.tolist() }), text: picture ? `${text}  ${picture}` : text };
+          return { image: path, tensor, fields: () => ({ features: tensor.tolist() }), text };
         },
         dispose: () => model.dispose(),
       };
@@ -61,10 +50,4 @@ async function backboneAt(layer: number, { source, loading }: Setup): Promise<Aw
     ...loading,
     config: { out_indices: [layer], reshape_hidden_states: false, apply_layernorm: true },
   });
-}
-
-/** What the model saw, and beside it the principal components of features (rows, columns, hidden), as a PNG file. */
-async function pictureOf(seen: RawImage, features: Float32): Promise<Uint8Array> {
-  const [colors] = pca([features]);
-  return encodePng(sideBySide([seen, await colorPicture(colors as Float32, seen)]));
 }

@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { POS_EMBEDS } from '../nn/positionEmbedding.ts';
 import { parseSize } from '../options.ts';
 import { COLORMAPS } from '../plot/index.ts';
-import { POOLINGS } from '../tasks/index.ts';
+import { FOREGROUNDS, POOLINGS, type Point } from '../tasks/index.ts';
 import { classifyImages } from './classify.ts';
 import { addConvert } from './convert.ts';
 import { estimateDepth } from './depth.ts';
@@ -11,6 +11,7 @@ import { addDoctor } from './doctor.ts';
 import { embedImages } from './embed.ts';
 import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
+import { drawAttention, drawMatches, drawPca, LAYOUTS } from './looks.ts';
 import { CLASSIFIERS, fitProbe, testProbe } from './probe.ts';
 import { showDownloads } from './progress.ts';
 import { addQuantize } from './quantize.ts';
@@ -43,18 +44,23 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
+interface Argument {
+  readonly name: string;
+  readonly description: string;
+}
+
 interface Subcommand {
   /** One word, or that of a group and its own. */
   readonly name: string;
   readonly description: string;
   /** What stands behind the name: several images, unless it is said here. */
-  readonly argument?: { readonly name: string; readonly description: string };
+  readonly argument?: Argument | readonly Argument[];
   /** Endings of files that its results can be written to. None: they cannot. */
   readonly formats: readonly Format[];
   /** Beside those that all have. */
   readonly options: readonly Option[];
   readonly examples: readonly string[];
-  /** Given the argument and the options as commander parses them. */
+  /** Given the argument, an array of several, and the options as commander parses them. */
   readonly run: (argument: never, options: never, terminal: Terminal) => Promise<number>;
 }
 
@@ -98,10 +104,66 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     options: [
       new Option('--layer <number>', 'after how many blocks; -1 is after all').argParser(integer()).default(-1),
       new Option('--size <pixels>', 'take the whole image with its shorter edge scaled to this, not the middle').argParser(integer(1)),
-      new Option('--pca <folder>', 'write a picture of the first three principal components of each image, IMAGE.pca.png'),
     ],
-    examples: ['features cat.jpg --size 448 --pca pictures', 'features photos --output photos.safetensors'],
+    examples: ['features cat.jpg --size 448 --json', 'features photos --output photos.safetensors'],
     run: extractFeatures,
+  },
+  {
+    name: 'pca',
+    description: 'Pictures of the patch features: the foreground in the colours of its principal components, shared by the images.',
+    formats: [],
+    options: [
+      ...lookOptions('.pca.png'),
+      new Option('--layout <kind>', 'the colours beside the photograph, over it, or alone').choices(LAYOUTS).default('side'),
+      new Option('--foreground <side>', 'the side of the first component that is foreground (auto: that which is less at the edges)')
+        .choices(FOREGROUNDS)
+        .default('auto'),
+      new Option(
+        '--threshold <number>',
+        'where it begins, in standard deviations; 0 in the paper (default: by the method of Otsu)',
+      ).argParser(finite),
+    ],
+    examples: ['pca cat.jpg', 'pca cats --output cats.png', 'pca cat.jpg dog.jpg --layout overlay --output pictures'],
+    run: drawPca,
+  },
+  {
+    name: 'attention',
+    description: 'Pictures of what each head of a layer looks at, from the class token or from a patch.',
+    formats: [],
+    options: [
+      ...lookOptions('.attention.png'),
+      new Option('--layer <number>', 'which block: 1 is the first, -1 the last (default: -1)').argParser(integer()),
+      new Option('--head <number>', 'one head, from 1, at the size of the photograph (default: all)').argParser(integer(1)),
+      new Option('--rollout', 'through all layers (Abnar and Zuidema 2020)'),
+      new Option('--point <x,y>', 'the attention of the patch at this pixel, not of the class token').argParser(point),
+      new Option('--colormap <name>', 'colours').choices(COLORMAPS).default('inferno'),
+    ],
+    examples: [
+      'attention cat.jpg',
+      'attention cat.jpg --head 3 --point 120,80 --output head3.png',
+      'attention photos --rollout --output pictures',
+    ],
+    run: drawAttention,
+  },
+  {
+    name: 'match',
+    description: 'Places of two images that look alike: lines between them, or for a point the likeness of all of the other image.',
+    argument: [
+      { name: 'a', description: 'a PNG or JPEG file' },
+      { name: 'b', description: 'another' },
+    ],
+    formats: [],
+    options: [
+      new Option('--output <file>', 'the picture, a .png file').default('match.png'),
+      sizeOption(),
+      new Option('--point <x,y>', 'a pixel of a, whose likeness in b is shown').argParser(point),
+      new Option('--lines <number>', 'how many matches are drawn; JSON has all').argParser(integer(1)).default(40),
+      new Option('--foreground', 'matches in the foreground alone, as dinov2 pca finds it'),
+      new Option('--no-refine', 'whole patches, without the places between them'),
+      new Option('--colormap <name>', 'colours of the likeness').choices(COLORMAPS).default('inferno'),
+    ],
+    examples: ['match cat1.jpg cat2.jpg', 'match cat1.jpg cat2.jpg --point 120,80 --output ear.png', 'match a.png b.png --json'],
+    run: drawMatches,
   },
   {
     name: 'depth',
@@ -191,12 +253,15 @@ function createProgram(terminal: Terminal, done: (failed: number) => void): Comm
     const { name, description, argument = IMAGES, options, examples: lines, run: runSubcommand } = subcommand;
     const command = parentOf(name, program)
       .command(name.split(' ').at(-1) as string)
-      .description(description)
-      .argument(`<${argument.name}>`, argument.description);
+      .description(description);
+    const wanted = [argument].flat();
+    for (const { name: word, description: meaning } of wanted) command.argument(`<${word}>`, meaning);
     for (const option of [...options, ...resultOptions(subcommand), ...modelOptions()]) command.addOption(option);
-    command
-      .addHelpText('after', examples(lines))
-      .action(async (given: unknown, values: unknown) => done(await runSubcommand(given as never, values as never, terminal)));
+    command.addHelpText('after', examples(lines)).action(async (...given: unknown[]) => {
+      const values = given[wanted.length] as never;
+      const named = wanted.length === 1 ? given[0] : given.slice(0, wanted.length);
+      done(await runSubcommand(named as never, values, terminal));
+    });
   }
   addConvert(program, terminal);
   addQuantize(program, terminal);
@@ -216,6 +281,14 @@ function parentOf(name: string, program: Command): Command {
       .description(own.map((subcommand) => subcommand.description).join(' '))
       .addHelpText('after', examples(own.flatMap((subcommand) => subcommand.examples.slice(0, 1))))
   );
+}
+
+function sizeOption(): Option {
+  return new Option('--size <pixels>', 'the shorter edge of the image as the model sees it').argParser(integer(1)).default(448);
+}
+
+function lookOptions(ending: string): Option[] {
+  return [new Option('--output <path>', `a .png file, or a folder for IMAGE${ending} (default: here)`), sizeOption()];
 }
 
 function resultOptions({ formats }: Subcommand): Option[] {
@@ -270,6 +343,19 @@ function number(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value > 0 && value < Number.POSITIVE_INFINITY) return value;
   throw new InvalidArgumentError('Expected a number above 0.');
+}
+
+/** A parser of numbers. */
+function finite(text: string): number {
+  if (text.trim() !== '' && Number.isFinite(Number(text))) return Number(text);
+  throw new InvalidArgumentError('Expected a number.');
+}
+
+/** A parser of points. */
+function point(text: string): Point {
+  const [, x, y] = /^(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$/.exec(text) ?? [];
+  if (x === undefined) throw new InvalidArgumentError('Expected pixels from the left and from the top, like 120,80.');
+  return { x: Number(x), y: Number(y) };
 }
 
 /** A parser of several numbers above 0, which come one by one. */

@@ -2,6 +2,8 @@
 
 export { COLORMAPS, type Colormap, type ColormapName, colormap } from './colormaps.ts';
 export { type DepthPictureOptions, type DepthPng, depthPicture, depthPng } from './depth.ts';
-export { bytePicture, colorPicture, sideBySide } from './picture.ts';
+export { drawLine, drawMark, markRadius, matchPicture } from './matches.ts';
+export { type HeatPictureOptions, heatPicture, type PcaPictureOptions, pcaPicture } from './overlay.ts';
+export { colorPicture, sideBySide, stacked } from './picture.ts';
 export { encodeGray16, encodePng } from './png.ts';
 export { labelColor, type SegmentationPictureOptions, segmentationPicture } from './segmentation.ts';

@@ -3,7 +3,7 @@ import type { Pixels } from '../image/pixels.ts';
 import type { Extent } from '../image/processor.ts';
 import { RawImage } from '../image/rawImage.ts';
 import type { Resampling } from '../image/resize.ts';
-import { type Tensor, transpose } from '../tensor/index.ts';
+import type { Tensor } from '../tensor/index.ts';
 
 /**
  * Colours of patches as a picture: colors (rows, columns, 3), red, green and blue in 0 to 1 -> RGB of the size given.
@@ -18,17 +18,6 @@ export async function colorPicture(
   if (colors.dims.length !== 3 || channels !== 3) throw new ShapeError(`colors: expected (rows, columns, 3), found [${colors.dims}]`);
   const bytes = Uint8ClampedArray.from(colors.to('float32').data, (x) => x * 255);
   return new RawImage(bytes, columns, rows, 3).resize(width, height, { resample });
-}
-
-/**
- * Bytes as an image processor gives them without rescaling and normalising, (3, height, width) in 0 to 255, as a picture. @throws
- * {ShapeError}
- */
-export function bytePicture(bytes: Tensor): RawImage {
-  const [channels, height = 0, width = 0] = bytes.dims;
-  if (bytes.dims.length !== 3 || channels !== 3) throw new ShapeError(`bytes: expected (3, height, width), found [${bytes.dims}]`);
-  const pixels = transpose(bytes.reshape(3, height * width)); // (height * width, 3)
-  return new RawImage(Uint8ClampedArray.from(pixels.data), width, height, 3);
 }
 
 /**
@@ -55,4 +44,25 @@ export function sideBySide(pictures: readonly Pixels[], { gap = 8 }: { gap?: num
 /** @throws {ArgumentError} unless it is RGB */
 export function checkRgb({ channels }: Pixels): void {
   if (channels !== 3) throw new ArgumentError(`picture: expected 3 channels, found ${channels}: use rgb()`);
+}
+
+/**
+ * RGB pictures one below the other on white, as wide as the widest.
+ * @param options `gap`: pixels between them. Default 8.
+ * @throws {ArgumentError} on no pictures, or another number of channels
+ */
+export function stacked(pictures: readonly Pixels[], { gap = 8 }: { gap?: number } = {}): RawImage {
+  if (pictures.length === 0) throw new ArgumentError('pictures: expected at least one, found none');
+  pictures.forEach(checkRgb);
+  const width = Math.max(...pictures.map((picture) => picture.width));
+  const height = pictures.reduce((sum, picture) => sum + picture.height, gap * (pictures.length - 1));
+  const data = new Uint8Array(width * height * 3).fill(255);
+  let top = 0;
+  for (const picture of pictures) {
+    for (let y = 0; y < picture.height; y++) {
+      data.set(picture.data.subarray(y * picture.width * 3, (y + 1) * picture.width * 3), (top + y) * width * 3);
+    }
+    top += picture.height + gap;
+  }
+  return new RawImage(data, width, height, 3);
 }

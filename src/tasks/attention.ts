@@ -20,8 +20,7 @@ export function attentionMaps(attention: Tensor, [rows, columns]: Grid, { from }
   if (!isInside) throw new ShapeError(`from: expected a patch of ${rows} rows and ${columns} columns, found ${from.row}, ${from.column}`);
   const query = from ? before + from.row * columns + from.column : 0;
   const maps = new Tensor('float32', new Float32Array(heads * rows * columns), [heads, rows, columns]);
-  for (let head = 0; head < heads; head++)
-    maps.at(head).data.set(attention.at(head).at(query).to('float32').data.subarray(before));
+  for (let head = 0; head < heads; head++) maps.at(head).data.set(attention.at(head).at(query).to('float32').data.subarray(before));
   return maps;
 }
 

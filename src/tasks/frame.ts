@@ -1,7 +1,7 @@
 import { ArgumentError, ShapeError } from '../errors.ts';
+import type { BitImageProcessor, Extent, ProcessorOutput } from '../image/processor.ts';
 import type { ImageInput, ReadOptions } from '../image/rawImage.ts';
 import { RawImage } from '../image/rawImage.ts';
-import type { BitImageProcessor, Extent, ProcessorOutput } from '../image/processor.ts';
 import type { Dinov2Config } from '../models/config.ts';
 import { gridOf } from '../models/inputs.ts';
 import type { Tensor } from '../tensor/index.ts';
@@ -81,7 +81,12 @@ export interface WholePhoto {
  */
 export async function wholePhoto(
   input: ImageInput,
-  { processor, config, shortestEdge, ...reading }: ReadOptions & { processor: BitImageProcessor; config: Dinov2Config; shortestEdge: number },
+  {
+    processor,
+    config,
+    shortestEdge,
+    ...reading
+  }: ReadOptions & { processor: BitImageProcessor; config: Dinov2Config; shortestEdge: number },
 ): Promise<WholePhoto> {
   const image = (await RawImage.read(input, reading)).rgb();
   const size = patchAlignedSize(image, { shortestEdge, config });

@@ -5,10 +5,30 @@ export { type DepthKind, depthImage, depthKind, rangeOf } from './depth.ts';
 export { embed, POOLINGS, type Pooling } from './embed.ts';
 export { type ClassEvaluation, type Evaluation, evaluate } from './evaluation.ts';
 export { type Grid, patchFeatures, patchGrid } from './features.ts';
-export { type Patch, type PatchFrame, type Point, patchAlignedSize, patchAt, patchFrame, pointOf, type WholePhoto, wholePhoto } from './frame.ts';
 export { classifyFeatures, type FeatureClassifier, isFeatureClassifier, loadFeatureClassifier } from './fitted.ts';
+export {
+  type Patch,
+  type PatchFrame,
+  type Point,
+  patchAlignedSize,
+  patchAt,
+  patchFrame,
+  pointOf,
+  type WholePhoto,
+  wholePhoto,
+} from './frame.ts';
 export { KnnClassifier, type KnnOptions } from './knn.ts';
 export { type FitOptions, type FitProgress, type FittedProbe, fitLinearProbe, LinearProbe, type Validation } from './linearProbe.ts';
-export { FOREGROUNDS, fitPatchPca, type Foreground, type PatchColors, type PatchPca, type PatchPcaOptions, type PcaOptions, type PrincipalComponents, principalComponents } from './pca.ts';
-export { type DensePatches, type PatchMatch, matchPatches, matchPoint, similarityMap, spreadMatches } from './match.ts';
+export { type DensePatches, matchPatches, matchPoint, type PatchMatch, similarityMap, spreadMatches } from './match.ts';
+export {
+  FOREGROUNDS,
+  type Foreground,
+  fitPatchPca,
+  type PatchColors,
+  type PatchPca,
+  type PatchPcaOptions,
+  type PcaOptions,
+  type PrincipalComponents,
+  principalComponents,
+} from './pca.ts';
 export { maskOf, type Segment, segmentsOf } from './segmentation.ts';

@@ -1,5 +1,6 @@
 import { ArgumentError } from '../errors.ts';
-import { type Float32, matmul, normalize, Tensor, transpose } from '../tensor/index.ts';
+import { type Float32, matmul, type Tensor, transpose } from '../tensor/index.ts';
+import { normalize } from '../tensor/ops.ts';
 import { checkDims } from '../tensor/place.ts';
 import { type Patch, type PatchFrame, type Point, patchAt, pointOf } from './frame.ts';
 

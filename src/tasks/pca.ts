@@ -139,7 +139,7 @@ export function fitPatchPca(features: readonly Tensor[], { foreground = 'auto', 
       const own = picture.to('float32').reshape(height * breadth, width);
       const colors = project(own, components);
       for (const [i, score] of colors.data.entries()) colors.data[i] = within(ranges[i % COLORS] as Range, score);
-      const mask = new Tensor('float32', inForeground(own), [height, breadth]);
+      const mask = new Tensor('float32', Array.from(inForeground(own)), [height, breadth]);
       return { colors: colors.reshape(height, breadth, COLORS), foreground: mask };
     },
   };
@@ -155,7 +155,8 @@ function project(rows: Float32, { mean: center, axes }: PrincipalComponents): Fl
 /** Rows of features (rows, columns, width), an even sample where they are many, and for each whether it is at an edge of its picture. */
 function sampleRows(features: readonly Tensor[]): { rows: Float32; isEdge: boolean[] } {
   const width = features[0]?.dims.at(-1);
-  if (!width) throw new ShapeError(`features: expected tensors (rows, columns, width), found ${features.length ? `[${features[0]?.dims}]` : 'none'}`);
+  if (!width)
+    throw new ShapeError(`features: expected tensors (rows, columns, width), found ${features.length ? `[${features[0]?.dims}]` : 'none'}`);
   for (const { dims } of features) checkDims('features', [-1, -1, width], dims);
   const total = features.reduce((sum, { size }) => sum + size / width, 0);
   const step = Math.max(1, total / MAX_ROWS);
