@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decodeImage } from '../../src/image/decode.ts';
 import { AutoImageProcessor, AutoModel, type Tensor } from '../../src/index.ts';
 import { readTensors } from '../models/helpers.ts';
 import { assertSame } from '../reference/compare.ts';
@@ -82,51 +81,6 @@ test('a size below a patch is refused with the image', async () => {
     const { code, stderr } = await dinov2(['features', image, '--size', '3', '--model', model]);
     assert.is(code, 1);
     assert.match(stderr, `dinov2: ${image}: shortestEdge: expected at least a patch, 4 x 4 pixels, found 3`);
-  });
-});
-
-test('--pca writes what the model saw, and beside it the colours of the patches', async () => {
-  await withWorkplace(async ({ model, picture, path }) => {
-    const image = picture('a.png', { width: 16, height: 16 });
-    const { code, stdout } = await dinov2(['features', image, '--size', '16', '--model', model, '--pca', path('pictures')]);
-    assert.is(code, 0);
-    assert.match(stdout, path('pictures/a.png.pca.png'));
-    assert.equal(readdirSync(path('pictures')), ['a.png.pca.png']);
-    const drawn = await decodeImage(readFileSync(path('pictures/a.png.pca.png')));
-    assert.equal([drawn.width, drawn.height], [16 + 8 + 16, 16]);
-    const original = await decodeImage(readFileSync(image));
-    for (let y = 0; y < 16; y++) {
-      const row = drawn.data.subarray(y * 40 * 3, (y * 40 + 16) * 3);
-      assertSame(row, original.data.subarray(y * 16 * 3, (y + 1) * 16 * 3));
-    }
-  });
-});
-
-test('images of one name are refused before their pictures overwrite each other', async () => {
-  await withWorkplace(async ({ model, picture, path }) => {
-    mkdirSync(path('other'));
-    const { code, stderr } = await dinov2([
-      'features',
-      picture('a.png'),
-      picture('other/a.png'),
-      '--model',
-      model,
-      '--pca',
-      path('pictures'),
-    ]);
-    assert.is(code, 1);
-    assert.match(stderr, 'other/a.png');
-    assert.not.ok(existsSync(path('pictures')));
-  });
-});
-
-test('a folder for pictures that cannot be written ends the work at the first image', async () => {
-  await withWorkplace(async ({ model, picture }) => {
-    const images = [picture('a.png'), picture('b.png')];
-    const { code, stderr } = await dinov2(['features', ...images, '--model', model, '--pca', `${images[0]}/pictures`]);
-    assert.is(code, 1);
-    assert.is(stderr.trimEnd().split('\n').length, 1, stderr);
-    assert.match(stderr, 'a.png/pictures/a.png.pca.png: expected a place that can be written');
   });
 });
 

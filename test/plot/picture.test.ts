@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
-import { bytePicture, colorPicture, encodePng, sideBySide } from '../../src/plot/index.ts';
+import { colorPicture, encodePng, sideBySide } from '../../src/plot/index.ts';
 import { Tensor } from '../../src/tensor/index.ts';
 import { refuses } from '../helpers.ts';
 import { randomPixels } from '../image/helpers.ts';
@@ -32,12 +32,6 @@ test('bicubic is the default, and goes smoothly between', async () => {
     [...reds].sort((a, b) => a - b),
   );
   assert.ok(new Set(reds).size > 4);
-});
-
-test('bytes come back from the planes of a processor', async () => {
-  const picture = bytePicture(new Tensor('float32', [1, 2, 3, 4, 5, 6], [3, 1, 2]));
-  assert.equal([...picture.data], [1, 3, 5, 2, 4, 6]);
-  assert.equal(picture.size, [2, 1]);
 });
 
 test('pictures stand side by side, on white where one is lower', async () => {
@@ -69,7 +63,6 @@ test('a picture that is part of a larger array is encoded from its place on', as
 
 test('other dimensions and channels are refused by name', async () => {
   await refuses(() => colorPicture(COLORS.at(0), { width: 1, height: 1 }), ShapeError, 'colors', '[2,3]');
-  await refuses(() => bytePicture(COLORS), ShapeError, 'bytes', '[2,2,3]');
   await refuses(() => encodePng(randomPixels(1, 1, 4, 1)), ArgumentError, '3 channels', '4');
   await refuses(() => sideBySide([randomPixels(1, 1, 1, 1)]), ArgumentError, '3 channels', '1');
   await refuses(() => sideBySide([]), ArgumentError, 'pictures');

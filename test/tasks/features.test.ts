@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ShapeError } from '../../src/errors.ts';
+import { ShapeError } from '../../src/errors.ts';
 import { Dinov2Config, Tensor } from '../../src/index.ts';
-import { patchAlignedSize, patchFeatures, patchGrid } from '../../src/tasks/index.ts';
+import { patchFeatures, patchGrid } from '../../src/tasks/index.ts';
 import { refuses } from '../helpers.ts';
 import { assertSame } from '../reference/compare.ts';
 
@@ -36,28 +36,6 @@ test('a grid with more patches than tokens is refused', async () => {
   await refuses(() => patchFeatures(counting(1, 6, 2), [2, 3]), ShapeError, 'last_hidden_state', '6 patches', '[1,6,2]');
   await refuses(() => patchFeatures(counting(7, 2), [2, 3]), ShapeError, 'last_hidden_state');
   await refuses(() => patchGrid(CONFIG, counting(3, 28)), ShapeError, 'pixel_values');
-});
-
-test('the aligned size keeps the proportions as well as whole patches can', () => {
-  const at = (width: number, height: number, shortestEdge: number): number[] => {
-    const size = patchAlignedSize({ width, height }, { shortestEdge, config: CONFIG });
-    return [size.width, size.height];
-  };
-  assert.equal(at(640, 480, 224), [294, 224]); // 298.7 is nearest to 21 patches
-  assert.equal(at(480, 640, 224), [224, 294]);
-  assert.equal(at(10, 10, 225), [224, 224]);
-  assert.equal(at(1000, 1, 14), [14000, 14]);
-});
-
-test('an aligned size below a patch is refused', async () => {
-  for (const shortestEdge of [13, 0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
-    await refuses(
-      () => patchAlignedSize({ width: 9, height: 9 }, { shortestEdge, config: CONFIG }),
-      ArgumentError,
-      'shortestEdge',
-      '14 x 14',
-    );
-  }
 });
 
 test.run();

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
-import { pca, principalComponents } from '../../src/tasks/index.ts';
+import { fitPatchPca, principalComponents } from '../../src/tasks/index.ts';
 import { Tensor } from '../../src/tensor/index.ts';
 import { refuses } from '../helpers.ts';
 import { assertSame, assertWithin } from '../reference/compare.ts';
@@ -87,40 +87,58 @@ test('rows that do not vary have no components and one colour', () => {
   const { axes, variances } = principalComponents(new Tensor('float32', [1, 2, 1, 2, 1, 2], [3, 2]), { count: 2 });
   assert.equal(variances, [0, 0]);
   assert.ok(axes.data.every(Number.isFinite));
-  assertSame((pca([new Tensor('float32', [1, 2, 1, 2, 1, 2], [3, 2])], { count: 1 })[0] as Tensor<'float32'>).data, [0.5, 0.5, 0.5]);
 });
 
-test('colours go from the 1st to the 99th percentile and are clipped there', () => {
-  const ramp = new Tensor(
-    'float32',
-    Array.from({ length: 101 }, (_, i) => 5 * i),
-    [101, 1],
-  );
-  const [colors] = pca([ramp], { count: 1 }) as [Tensor<'float32'>];
-  assertWithin(
-    colors.data,
-    Array.from({ length: 101 }, (_, i) => Math.min(Math.max((i - 1) / 98, 0), 1)),
-    1e-5,
-  );
+/** (6, 6, 4): noise, and in the middle 2 x 2 patches something else. */
+function pictureWithMiddle(seed: number, side = 1): Tensor<'float32'> {
+  const data = randomFloats(6 * 6 * 4, seed, 0.2);
+  for (const patch of [14, 15, 20, 21]) data[patch * 4 + 1] = (data[patch * 4 + 1] as number) + 5 * side;
+  return new Tensor('float32', data, [6, 6, 4]);
+}
+
+const inside = (mask: Tensor<'float32'>): number[] => [...mask.data.keys()].filter((i) => (mask.data[i] as number) > 0);
+
+test('the foreground is what is less at the edges, whichever side of the first component it is on', () => {
+  for (const side of [1, -1]) {
+    const features = pictureWithMiddle(1, side);
+    const { colors, foreground } = fitPatchPca([features]).colorsOf(features);
+    assert.equal(
+      [colors.dims, foreground.dims],
+      [
+        [6, 6, 3],
+        [6, 6],
+      ],
+    );
+    assert.equal(inside(foreground), [14, 15, 20, 21]);
+    assert.ok(colors.data.every((x) => x >= 0 && x <= 1));
+    const other = fitPatchPca([features], { foreground: side === 1 ? 'low' : 'high' }).colorsOf(features).foreground;
+    assert.is(inside(other).length, 32);
+  }
 });
 
-test('tensors given together share components and scale, and keep their own dimensions', () => {
-  const data = randomFloats(24 * 5, 4);
-  const [together] = pca([new Tensor('float32', data, [24, 5])]) as [Tensor<'float32'>];
-  const [a, b] = pca([new Tensor('float32', data.slice(0, 12 * 5), [3, 4, 5]), new Tensor('float32', data.slice(12 * 5), [1, 12, 5])]) as [
-    Tensor<'float32'>,
-    Tensor<'float32'>,
-  ];
-  assert.equal(a.dims, [3, 4, 3]);
-  assert.equal(b.dims, [1, 12, 3]);
-  assertSame([...a.data, ...b.data], together.data);
-  assert.ok(together.data.every((x) => x >= 0 && x <= 1));
+test('pictures share colours, in any order, and others can be coloured afterwards', () => {
+  const [a, b] = [pictureWithMiddle(1), pictureWithMiddle(2)];
+  const one = fitPatchPca([a, b]).colorsOf(a);
+  const other = fitPatchPca([b, a]).colorsOf(a);
+  assertWithin(other.colors.data, one.colors.data, 1e-3);
+  assertWithin(other.foreground.data, one.foreground.data, 1e-4);
+  assertSame(fitPatchPca([a, b]).colorsOf(a).colors.data, one.colors.data);
+  assert.equal(inside(fitPatchPca([a, b]).colorsOf(pictureWithMiddle(3)).foreground), [14, 15, 20, 21]);
+});
+
+test('features that do not vary are all foreground, in one colour', () => {
+  const same = new Tensor('float32', new Float32Array(12).fill(2), [2, 2, 3]);
+  const { colors, foreground } = fitPatchPca([same]).colorsOf(same);
+  assertSame(colors.data, new Array(12).fill(0.5));
+  assert.is(inside(foreground).length, 4);
 });
 
 test('other dimensions and counts are refused by name', async () => {
   const rows = new Tensor('float32', new Float32Array(6), [2, 3]);
-  await refuses(() => pca([]), ShapeError, 'features', 'none');
-  await refuses(() => pca([rows, new Tensor('float32', new Float32Array(4), [2, 2])]), ShapeError, 'features', '[2, 3]', '[2, 2]');
+  await refuses(() => fitPatchPca([]), ShapeError, 'features', 'none');
+  await refuses(() => fitPatchPca([rows]), ShapeError, 'features', '[2, 3]');
+  await refuses(() => fitPatchPca([rows.reshape(1, 2, 3)], { threshold: Number.NaN }), ArgumentError, 'threshold');
+  await refuses(() => fitPatchPca([rows.reshape(1, 2, 3)], { foreground: 'up' as 'high' }), ArgumentError, 'foreground', 'auto');
   await refuses(() => principalComponents(new Tensor('float32', [], [0, 3])), ShapeError, 'rows');
   for (const count of [0, 4, 1.5]) await refuses(() => principalComponents(rows, { count }), ArgumentError, 'count', String(count));
 });
