@@ -108,7 +108,7 @@ async function withLooker<T>(options: LookOptions, terminal: Terminal, body: (lo
   }
 }
 
-/** A photograph with what was found in it: the photograph is read again when it is drawn, so that many fit into memory. */
+/** What was drawn of a photograph. */
 interface Drawn {
   readonly path: string;
   readonly picture: RawImage;
