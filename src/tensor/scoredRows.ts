@@ -68,8 +68,7 @@ export class ScoredRows {
       for (const [i, block] of this.#blocks.entries()) {
         const count = Math.min(BLOCK, this.#count - i * BLOCK);
         engine.parallel(count, 256, (first, items) => {
-          if (this.dtype === 'float32')
-            return ['f32_dot_rows', items, this.width, block.rows + first * this.width * 4, q, y + first * 4];
+          if (this.dtype === 'float32') return ['f32_dot_rows', items, this.width, block.rows + first * this.width * 4, q, y + first * 4];
           const at = block.rows + first * this.width;
           return ['i8_dot_rows', form, items, this.width, at, block.scales + first * 4, small, scale[0] as number, y + first * 4];
         });

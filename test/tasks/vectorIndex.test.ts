@@ -23,7 +23,12 @@ for (const dtype of ['float32', 'int8'] as const) {
     const rows = random(40000, 36, 'rows');
     const queries = random(10, 36, 'queries');
     const index = new VectorIndex(36, { dtype });
-    for (const [from, to] of [[0, 1], [1, 20000], [20000, 40000]] as const) index.add(rows.slice(from, to));
+    for (const [from, to] of [
+      [0, 1],
+      [1, 20000],
+      [20000, 40000],
+    ] as const)
+      index.add(rows.slice(from, to));
     assert.is(index.count, 40000);
     const found = index.search(queries, { k: 10 });
     let right = 0;
@@ -42,7 +47,11 @@ test('equal features come in the order in which they were added, and k may excee
   const index = new VectorIndex(2);
   index.add(new Tensor('float32', [1, 0, 0, 1, 2, 0], [3, 2]));
   const [found] = index.search(new Tensor('float32', [3, 0], [1, 2]), { k: 5 });
-  assert.equal(found, [{ row: 0, score: 1 }, { row: 2, score: 1 }, { row: 1, score: 0 }]);
+  assert.equal(found, [
+    { row: 0, score: 1 },
+    { row: 2, score: 1 },
+    { row: 1, score: 0 },
+  ]);
   index.dispose();
 });
 
@@ -60,7 +69,10 @@ test('near-duplicates are grouped across blocks, and others are in no group', ()
   rows.at(1100).data.set(rows.at(3).data.map((x) => x * 2 + 0.001));
   rows.at(700).data.set(rows.at(1100).data);
   rows.at(6).data.set(rows.at(5).data);
-  assert.equal(duplicates(rows, { threshold: 0.999 }), [[3, 700, 1100], [5, 6]]);
+  assert.equal(duplicates(rows, { threshold: 0.999 }), [
+    [3, 700, 1100],
+    [5, 6],
+  ]);
   assert.throws(() => duplicates(rows, { threshold: 2 }), /threshold: expected/);
 });
 
