@@ -81,7 +81,7 @@ export function isSameModel(a: IndexModel, b: IndexModel): boolean {
 /** Puts the index into its file, in the order of names, so that the same folder gives the same bytes; then the journal is done with. */
 export async function writeIndex(folder: string, model: IndexModel, images: Iterable<IndexedImage>): Promise<void> {
   const sorted = [...images].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const integers = (numbers: readonly number[]): BigInt64Array => BigInt64Array.from(numbers, BigInt);
+  const integers = (numbers: readonly number[]): BigInt64Array<ArrayBuffer> => BigInt64Array.from(numbers, BigInt);
   const names = new TextEncoder().encode(sorted.map(({ name }) => `${name}\0`).join(''));
   const count = sorted.length;
   const tensors = [
