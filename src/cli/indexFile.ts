@@ -89,7 +89,7 @@ export async function writeIndex(folder: string, model: IndexModel, images: Iter
     { name: 'sizes', dtype: 'int64', dims: [count], data: integers(sorted.map(({ size }) => size)) },
     { name: 'times', dtype: 'int64', dims: [count], data: integers(sorted.map(({ time }) => time)) },
     { name: 'names', dtype: 'uint8', dims: [names.length], data: names },
-    { name: 'probe', dtype: 'float32', dims: [model.probe.length], data: model.probe },
+    { name: 'probe', dtype: 'float32', dims: [model.probe.length], data: Float32Array.from(model.probe) },
   ] as const;
   const metadata = { format: 'pt', dinov2_index: VERSION, model: JSON.stringify(settingsOf(model)) };
   const path = indexPath(folder);
