@@ -2,6 +2,7 @@ import { Conv2d } from '../../src/nn/conv2d.ts';
 import { Parameters } from '../../src/nn/parameters.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, PANEL, STRIP_ROWS } from '../../src/runtime/kernels.ts';
+import { FORMS } from '../../src/tensor/matrix/quantizedRows.ts';
 import { resample } from '../../src/tensor/resample.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import type { Engine as BenchEngine } from '../engines/engine.ts';
@@ -142,6 +143,10 @@ function casesOf(engine: Engine): Case[] {
       engine.call('f32_bin_mean', 14 * 148, 256, x, vector, y),
     ),
     numbers('f32_l2_norm 257 x 256', 257 * 256, () => engine.call('f32_l2_norm', 257, 256, 1e-12, x, y)),
+    numbers('f32_dot_rows 5000 x 384 (search)', 5000 * 384, () => engine.call('f32_dot_rows', 5000, 384, x, vector, y)),
+    numbers('i8_dot_rows 20000 x 384 (search)', 20000 * 384, () =>
+      engine.call('i8_dot_rows', FORMS[engine.integerForm].number, 20000, 384, x, x, vector, 1, y),
+    ),
     numbers('f32_clamp 518 x 518', 518 * 518, () => engine.call('f32_clamp', 518 * 518, 0.001, 10, x, y)),
     numbers('f32_layer_norm 257 x 384', 257 * 384, () => engine.call('f32_layer_norm', 257, 384, x, vector, vector, 1e-6, y)),
   ];

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../errors.ts';
+import type { ImageInput } from '../image/rawImage.ts';
 import { AutoImageProcessor, AutoModel } from '../index.ts';
 import { embed, type Pooling } from '../tasks/index.ts';
 import type { Float32 } from '../tensor/index.ts';
@@ -9,7 +10,11 @@ export interface FrozenEncoder {
   /** Numbers of a feature. */
   readonly width: number;
   /** The feature of an image: (1, width) */
-  featureOf(image: string): Promise<Float32>;
+  featureOf(image: ImageInput): Promise<Float32>;
+  /** Its two steps: what the model takes of an image, (1, channels, height, width), */
+  prepare(image: ImageInput): Promise<Float32>;
+  /** and the feature of that. */
+  encode(pixel_values: Float32): Promise<Float32>;
   dispose(): void;
 }
 
@@ -21,13 +26,16 @@ export async function openEncoder(
   const processor = await AutoImageProcessor.from_pretrained(source);
   const model = await AutoModel.from_pretrained(source, loading);
   const { hidden_size, registers } = model.config;
+  const prepare: FrozenEncoder['prepare'] = async (image) => (await processor(image, { exifOrientation })).pixel_values;
+  const encode: FrozenEncoder['encode'] = async (pixel_values) => {
+    const { last_hidden_state } = await model({ pixel_values }, { signal: loading.signal });
+    return embed(last_hidden_state, { pooling, registers });
+  };
   return {
     width: pooling === 'both' ? 2 * hidden_size : hidden_size,
-    async featureOf(image) {
-      const { pixel_values } = await processor(image, { exifOrientation });
-      const { last_hidden_state } = await model({ pixel_values }, { signal: loading.signal });
-      return embed(last_hidden_state, { pooling, registers });
-    },
+    featureOf: async (image) => encode(await prepare(image)),
+    prepare,
+    encode,
     dispose: () => model.dispose(),
   };
 }

@@ -16,6 +16,7 @@ import { CLASSIFIERS, fitProbe, testProbe } from './probe.ts';
 import { showDownloads } from './progress.ts';
 import { addQuantize } from './quantize.ts';
 import { FORMATS, type Format, formatOf } from './results.ts';
+import { findDuplicates, indexFolder, searchImages } from './search.ts';
 import { segmentImages } from './segment.ts';
 import { lineOf, type Terminal } from './terminal.ts';
 
@@ -57,6 +58,8 @@ interface Subcommand {
   readonly argument?: Argument | readonly Argument[];
   /** Endings of files that its results can be written to. None: they cannot. */
   readonly formats: readonly Format[];
+  /** Whether it works without one, and so takes no options of models. */
+  readonly isWithoutModel?: boolean;
   /** Beside those that all have. */
   readonly options: readonly Option[];
   readonly examples: readonly string[];
@@ -65,6 +68,7 @@ interface Subcommand {
 }
 
 const IMAGES = { name: 'image...', description: 'PNG and JPEG files, folders, patterns like "photos/*.jpg"' };
+const FOLDER = { name: 'folder', description: 'a folder with PNG and JPEG files in and below it' };
 const CLASSES = { name: 'folder', description: 'a folder with a folder of PNG and JPEG files for each class, named by it' };
 
 /** The default of several numbers. */
@@ -230,6 +234,42 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     run: testProbe,
   },
   {
+    name: 'index',
+    description: 'The features of all images of a folder, kept in a file in it and brought up to date, for dinov2 search and duplicates.',
+    argument: FOLDER,
+    formats: [],
+    options: [
+      new Option('--pooling <kind>', 'what the vector of an image is (default: cls, or as in the index)').choices(POOLINGS),
+      new Option('--rebuild', 'begin anew, whatever is there'),
+      new Option('--export <file>', 'write the vectors to a .npy file, and the names to a .txt file beside it').argParser(
+        fileName(['npy']),
+      ),
+    ],
+    examples: ['index photos --model dinov2-small', 'index photos --model dinov2-small --export photos.npy'],
+    run: indexFolder,
+  },
+  {
+    name: 'search',
+    description: 'The images of a folder with an index that are most like each of others.',
+    formats: [],
+    options: [
+      new Option('--index <folder>', 'the folder that was indexed').default('.'),
+      new Option('--top <number>', 'how many').argParser(integer(1)).default(10),
+    ],
+    examples: ['search cat.jpg --index photos --model dinov2-small'],
+    run: searchImages,
+  },
+  {
+    name: 'duplicates',
+    description: 'Groups of images of a folder with an index that are nearly the same.',
+    argument: FOLDER,
+    formats: [],
+    isWithoutModel: true,
+    options: [new Option('--threshold <number>', 'cosine similarity from which on two are alike').argParser(number).default(0.95)],
+    examples: ['duplicates photos', 'duplicates photos --threshold 0.9 --json'],
+    run: findDuplicates,
+  },
+  {
     name: 'inspect',
     description: 'What the files are, what the model gets of them, and what the model is.',
     formats: INSPECT_FORMATS,
@@ -256,7 +296,8 @@ function createProgram(terminal: Terminal, done: (failed: number) => void): Comm
       .description(description);
     const wanted = [argument].flat();
     for (const { name: word, description: meaning } of wanted) command.argument(`<${word}>`, meaning);
-    for (const option of [...options, ...resultOptions(subcommand), ...modelOptions()]) command.addOption(option);
+    for (const option of [...options, ...resultOptions(subcommand), ...(subcommand.isWithoutModel ? [] : modelOptions())])
+      command.addOption(option);
     command.addHelpText('after', examples(lines)).action(async (...given: unknown[]) => {
       const values = given[wanted.length] as never;
       const named = wanted.length === 1 ? given[0] : given.slice(0, wanted.length);

@@ -10,22 +10,50 @@ export interface Progress {
   stop(): void;
 }
 
-/** Lines on stderr, below them a bar if wanted, which counts `unit`s. Default images. */
-export function showProgress(total: number, stderr: Stream, { bar: isWanted, unit = 'images' }: { bar: boolean; unit?: string }): Progress {
+/** Milliseconds from one line about the progress to the next. */
+const LINES_APART = 10_000;
+
+export interface ProgressOptions {
+  readonly bar: boolean;
+  /** Whether lines tell the progress where there is no bar. */
+  readonly lines?: boolean;
+  /** Default images. */
+  readonly unit?: string;
+}
+
+/** Lines on stderr, below them a bar if wanted, which counts `unit`s, or with `lines` a line every ten seconds. */
+export function showProgress(total: number, stderr: Stream, { bar: isWanted, lines = false, unit = 'images' }: ProgressOptions): Progress {
+  const start = performance.now();
+  let done = 0;
+  const rate = (): number => (done * 1000) / Math.max(performance.now() - start, 1);
+  if (!isWanted && lines) {
+    let last = start;
+    const step = (): void => {
+      done += 1;
+      if (performance.now() - last < LINES_APART) return;
+      last = performance.now();
+      const left = Math.round((total - done) / rate());
+      stderr.write(`dinov2: ${done} of ${total} ${unit}, ${rate().toFixed(1)} a second, ${left} s left\n`);
+    };
+    return { step, log: (line) => stderr.write(line), stop: () => {} };
+  }
   if (!isWanted) return { step: () => {}, log: (line) => stderr.write(line), stop: () => {} };
   const bars = new MultiBar({
     stream: stderr,
-    format: `{bar} {value} of {total} ${unit}, {eta_formatted} left`,
+    format: `{bar} {value} of {total} ${unit}, {rate} a second, {eta_formatted} left`,
     barsize: 30,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     clearOnComplete: true,
     gracefulExit: false, // a signal stops the work, and that the bar
   });
-  const bar = bars.create(total, 0);
+  const bar = bars.create(total, 0, { rate: '-' });
   bars.update();
   return {
-    step: () => bar.increment(),
+    step: () => {
+      done += 1;
+      bar.increment({ rate: rate().toFixed(1) });
+    },
     log: (line) => {
       bars.log(line);
       bars.update();

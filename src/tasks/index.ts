@@ -2,6 +2,7 @@
 export { attentionMaps, Rollout } from './attention.ts';
 export { type Classification, classify, labelScores } from './classify.ts';
 export { type DepthKind, depthImage, depthKind, rangeOf } from './depth.ts';
+export { duplicates } from './duplicates.ts';
 export { embed, POOLINGS, type Pooling } from './embed.ts';
 export { type ClassEvaluation, type Evaluation, evaluate } from './evaluation.ts';
 export { type Grid, patchFeatures, patchGrid } from './features.ts';
@@ -32,3 +33,4 @@ export {
   principalComponents,
 } from './pca.ts';
 export { maskOf, type Segment, segmentsOf } from './segmentation.ts';
+export { type Neighbor, VectorIndex } from './vectorIndex.ts';

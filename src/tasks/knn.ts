@@ -5,6 +5,7 @@ import { type Float32, linear, Tensor } from '../tensor/index.ts';
 import { checkDims } from '../tensor/place.ts';
 import type { Pooling } from './embed.ts';
 import { checkLabelled, type FeatureClassifier, saveFeatureClassifier, withSavedClassifier } from './featureClassifier.ts';
+import { unitRows } from './unitRows.ts';
 
 export interface KnnOptions {
   /** How many neighbours vote; all where there are fewer. Default 20. */
@@ -104,15 +105,4 @@ export class KnnClassifier implements FeatureClassifier {
       scores[label] = (scores[label] as number) + (votes[i] as number) / sum;
     }
   }
-}
-
-/** Rows of length 1; those of length 0 stay. */
-function unitRows(rows: Float32): Float32 {
-  const unit = rows.clone();
-  for (let i = 0; i < (rows.dims[0] as number); i++) {
-    const { data } = unit.at(i);
-    const length = Math.hypot(...data) || 1;
-    for (let j = 0; j < data.length; j++) data[j] = (data[j] as number) / length;
-  }
-  return unit;
 }

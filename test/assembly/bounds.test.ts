@@ -58,6 +58,8 @@ const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8
     ...([0, s, s, input(s * s), input(s), input(s), 1e-6, input(s)] as const),
     ...([room(s), room(2 * s), room(pairs(s, s))] as const),
   ],
+  f32_dot_rows: (s, input, room) => [3, s, input(3 * s), input(s), room(3)],
+  i8_dot_rows: (s, input, room) => [0, 4, 4 * s, input(4 * s), input(4), input(s), 1, room(4)],
   f32_softmax: (s, input, room) => [3, s, input(3 * s), room(3 * s)],
   f32_layer_norm: (s, input, room) => [3, s, input(3 * s), input(s), input(s), 1e-6, room(3 * s)],
   f32_l2_norm: (s, input, room) => [3, s, 1e-12, input(3 * s), room(3 * s)],

@@ -167,3 +167,9 @@ export function l2Norm(x: Numbers, columns: number, epsilon: number): Float64Arr
     return (x[i] as number) / Math.max(Math.hypot(...row), epsilon);
   });
 }
+
+/** x (rows, k) times query (k) -> (rows) */
+export function dotRows(x: ArrayLike<number>, query: ArrayLike<number>, rows: number): number[] {
+  const k = query.length;
+  return Array.from({ length: rows }, (_, i) => Array.from(query).reduce((sum, q, j) => sum + q * (x[i * k + j] as number), 0));
+}

@@ -1,0 +1,284 @@
+import { readFile, stat } from 'node:fs/promises';
+import { relative, sep } from 'node:path';
+import { encodeNpy } from '../checkpoint/npy.ts';
+import { ArgumentError, CheckpointError, NotFoundError } from '../errors.ts';
+import { writeFiles } from '../files/output.ts';
+import { fileSystem } from '../files/source.ts';
+import { RawImage } from '../image/rawImage.ts';
+import { duplicates, type Pooling, VectorIndex } from '../tasks/index.ts';
+import { type ModelChoice, type ModelSetup, setUpModel } from './batch.ts';
+import { type FrozenEncoder, openEncoder } from './frozen.ts';
+import { findImages } from './images.ts';
+import {
+  type ImageIndex,
+  INDEX_FILE,
+  type IndexedImage,
+  type IndexModel,
+  isSameModel,
+  Journal,
+  readIndex,
+  rebuildHint,
+  vectorsOf,
+  writeIndex,
+} from './indexFile.ts';
+import { showProgress } from './progress.ts';
+import { orHostError } from './results.ts';
+import { lineOf, Pipe, type Terminal } from './terminal.ts';
+
+export interface IndexOptions extends ModelChoice {
+  readonly json?: boolean;
+  /** What features are. Default cls, or as in the index that is there. */
+  readonly pooling?: Pooling;
+  /** Begins anew, whatever is there. */
+  readonly rebuild?: boolean;
+  /** A .npy file for the features; the names go to a .txt file beside it, a line each. */
+  readonly export?: string;
+}
+
+export interface SearchOptions extends ModelChoice {
+  readonly json?: boolean;
+  /** The folder that was indexed. Default the current one. */
+  readonly index?: string;
+  readonly top?: number;
+}
+
+export interface DuplicatesOptions {
+  readonly json?: boolean;
+  readonly threshold?: number;
+}
+
+/** Files that are read ahead, while the engine works. */
+const AHEAD = 4;
+
+/**
+ * `dinov2 index`: brings the index of a folder up to date: new and changed files are embedded, those that are gone leave it. Each feature is in a
+ * journal as soon as it is there, so that an interrupted run loses none.
+ * @returns how many files could not be used; they are listed at the end
+ */
+export async function indexFolder(folder: string, options: IndexOptions, terminal: Terminal): Promise<number> {
+  const { stdout, stderr, signal } = terminal;
+  if ((await fileSystem().kind(folder)) !== 'folder') throw new NotFoundError(`${folder}: expected a folder of images, found none`);
+  const before = options.rebuild ? undefined : await readIndex(folder);
+  const setup = await setUpModel(options, terminal);
+  const pooling = options.pooling ?? before?.model.pooling ?? 'cls';
+  const exifOrientation = options.exifOrientation ?? before?.model.exifOrientation ?? false;
+  const { encoder, model } = await openIndexEncoder(setup, { name: options.model ?? 'the demonstration', pooling, exifOrientation });
+  const failures: string[] = [];
+  const images = new Map<string, IndexedImage>();
+  const spent = { reading: 0, decoding: 0, model: 0 };
+  try {
+    if (before) checkModel(folder, before.model, model);
+    const { images: paths, problems } = await findImages([folder]);
+    for (const problem of problems) failures.push(lineOf(problem));
+    const missing: Pending[] = [];
+    for (const path of paths) {
+      const { size, mtimeMs } = await stat(path);
+      const file = { name: relative(folder, path).split(sep).join('/'), size, time: Math.floor(mtimeMs) };
+      const known = before?.images.get(file.name);
+      if (known && known.size === file.size && known.time === file.time) images.set(file.name, known);
+      else missing.push({ ...file, path });
+    }
+    if (missing.length > 0) {
+      const journal = await Journal.open(folder, model);
+      const progress = showProgress(missing.length, stderr, { bar: stderr.isTTY === true, lines: stderr.isTTY !== true });
+      try {
+        const bytes = readAhead(missing.map(({ path }) => path));
+        for (const { path, ...file } of missing) {
+          signal.throwIfAborted();
+          try {
+            const content = await timed(spent, 'reading', bytes.next());
+            const pixels = await timed(spent, 'decoding', encoder.prepare(content));
+            const vector = (await timed(spent, 'model', encoder.encode(pixels))).at(0).data;
+            images.set(file.name, { ...file, vector });
+            await journal.add({ ...file, vector });
+          } catch (error) {
+            if (signal.aborted) throw error;
+            if (images.has(file.name)) throw error; // it was the journal
+            failures.push(lineOf(error, path));
+          }
+          progress.step();
+        }
+      } finally {
+        progress.stop();
+        await journal.close();
+      }
+    }
+    const isChanged = missing.length > 0 || !before || before.isPending || images.size !== before.images.size;
+    if (isChanged) await writeIndex(folder, model, images.values());
+    const kept = paths.length - missing.length;
+    const report = {
+      images: images.size,
+      added: images.size - kept,
+      removed: [...(before?.images.keys() ?? [])].filter((name) => !images.has(name)).length,
+      failed: failures.length,
+      seconds: spent,
+    };
+    if (options.export !== undefined) await exportVectors(options.export, images, model);
+    await new Pipe(stdout).write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${textOf(folder, report)}\n`);
+  } finally {
+    encoder.dispose();
+  }
+  for (const failure of failures) stderr.write(failure);
+  return failures.length;
+}
+
+/** `dinov2 search`: the images of an index that are most like each of others. @returns how many of these could not be used */
+export async function searchImages(inputs: readonly string[], options: SearchOptions, terminal: Terminal): Promise<number> {
+  const { index: folder = '.', top = 10, json = false } = options;
+  const { stdout, stderr, signal } = terminal;
+  const { model: known, images } = await openIndex(folder);
+  const { images: queries, problems } = await findImages(inputs);
+  for (const problem of problems) stderr.write(lineOf(problem));
+  const setup = await setUpModel(options, terminal);
+  const { encoder, model } = await openIndexEncoder(setup, { ...known, name: options.model ?? 'the demonstration' });
+  const vectors = new VectorIndex(known.probe.length, { threads: options.threads ?? 'auto' });
+  let failed = problems.length;
+  try {
+    checkModel(folder, known, model);
+    const all = [...images.values()];
+    for (let i = 0; i < all.length; i += 4096) vectors.add(vectorsOf(all.slice(i, i + 4096), known.probe.length));
+    const pipe = new Pipe(stdout);
+    const results: object[] = [];
+    for (const image of queries) {
+      signal.throwIfAborted();
+      try {
+        const [found = []] = vectors.search(await encoder.featureOf(image), { k: top });
+        const neighbors = found.map(({ row, score }) => ({ image: fileSystem().join(folder, (all[row] as IndexedImage).name), score }));
+        results.push({ image, neighbors });
+        if (!json) await pipe.write(`${image}\n${neighbors.map((one) => `  ${one.score.toFixed(4)}  ${one.image}\n`).join('')}`);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        failed += 1;
+        stderr.write(lineOf(error, image));
+      }
+    }
+    if (json) await pipe.write(`${JSON.stringify(results, null, 2)}\n`);
+  } finally {
+    vectors.dispose();
+    encoder.dispose();
+  }
+  return failed;
+}
+
+/** `dinov2 duplicates`: groups of images of an index that are nearly the same. It needs no model. */
+export async function findDuplicates(
+  folder: string,
+  { json = false, threshold = 0.95 }: DuplicatesOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const { model, images } = await openIndex(folder);
+  const all = [...images.values()];
+  const groups = duplicates(vectorsOf(all, model.probe.length), { threshold }).map((rows) =>
+    rows.map((row) => fileSystem().join(folder, (all[row] as IndexedImage).name)),
+  );
+  const text =
+    groups.map((group) => `${group.join('\n')}\n`).join('\n') || `no two of ${all.length} images are alike by ${threshold} or more\n`;
+  await new Pipe(terminal.stdout).write(json ? `${JSON.stringify(groups, null, 2)}\n` : text);
+  return 0;
+}
+
+/** @throws {NotFoundError} on a folder without */
+async function openIndex(folder: string): Promise<ImageIndex> {
+  const index = await readIndex(folder);
+  if (index) return index;
+  throw new NotFoundError(`${folder}: expected a folder with ${INDEX_FILE}, found none: make it with: dinov2 index ${folder}`);
+}
+
+async function openIndexEncoder(
+  setup: ModelSetup,
+  settings: Omit<IndexModel, 'probe'>,
+): Promise<{ encoder: FrozenEncoder; model: IndexModel }> {
+  const { name, pooling, exifOrientation } = settings;
+  const encoder = await openEncoder(setup, settings);
+  try {
+    const probe = (await encoder.featureOf(probePicture())).at(0).data;
+    return { encoder, model: { name, pooling, exifOrientation, probe } };
+  } catch (error) {
+    encoder.dispose();
+    throw error;
+  }
+}
+
+/** A fixed picture with slopes and edges in all directions and colours. */
+function probePicture(): RawImage {
+  const [width, height] = [320, 240];
+  const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
+    const [x, y, channel] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width), i % 3];
+    return (x * (channel + 1) + y * (3 - channel) + ((x >> 4) ^ (y >> 4)) * 37) & 255;
+  });
+  return new RawImage(data, width, height, 3);
+}
+
+/** @throws {CheckpointError} saying what to do */
+function checkModel(folder: string, expected: IndexModel, found: IndexModel): void {
+  if (isSameModel(expected, found)) return;
+  const describe = ({ name, pooling, exifOrientation, probe }: IndexModel): string =>
+    `${name} (${pooling}, ${probe.length} numbers${exifOrientation ? ', upright' : ''})`;
+  throw new CheckpointError(
+    `${folder}: expected the model that made its index, ${describe(expected)}, found another, ${describe(found)}: give that --model, or ${rebuildHint(folder)}`,
+  );
+}
+
+interface Pending extends Omit<IndexedImage, 'vector'> {
+  readonly path: string;
+}
+
+/** The bytes of files one after the other, the next ones being read meanwhile. */
+function readAhead(paths: readonly string[]): { next(): Promise<Uint8Array> } {
+  const begun: Promise<Uint8Array>[] = [];
+  let at = 0;
+  const begin = (): void => {
+    while (begun.length < AHEAD && at < paths.length) {
+      const bytes = readFile(paths[at++] as string).catch((cause: Error) => {
+        throw new NotFoundError(`expected a readable file, found ${cause.message}`, { cause });
+      });
+      bytes.catch(() => {}); // it is heard of when its turn comes
+      begun.push(bytes);
+    }
+  };
+  return {
+    next() {
+      begin();
+      const next = begun.shift();
+      if (!next) throw new ArgumentError('readAhead: expected as many calls as files, found more');
+      begin();
+      return next;
+    },
+  };
+}
+
+/** Adds the seconds that the work takes to one of the sums. */
+async function timed<K extends string, T>(sums: Record<K, number>, kind: K, work: Promise<T>): Promise<T> {
+  const start = performance.now();
+  try {
+    return await work;
+  } finally {
+    sums[kind] += (performance.now() - start) / 1000;
+  }
+}
+
+async function exportVectors(path: string, images: ReadonlyMap<string, IndexedImage>, { probe }: IndexModel): Promise<void> {
+  const sorted = [...images.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const names = new TextEncoder().encode(sorted.map(({ name }) => `${name}\n`).join(''));
+  await orHostError(
+    path,
+    writeFiles([
+      { path, write: (writer) => writer.write(encodeNpy(vectorsOf(sorted, probe.length))) },
+      { path: path.replace(/(\.npy)?$/i, '.txt'), write: (writer) => writer.write(names) },
+    ]),
+  );
+}
+
+interface Report {
+  readonly images: number;
+  readonly added: number;
+  readonly removed: number;
+  readonly failed: number;
+  readonly seconds: Readonly<Record<'reading' | 'decoding' | 'model', number>>;
+}
+
+function textOf(folder: string, { images, added, removed, failed, seconds }: Report): string {
+  const { reading, decoding, model } = seconds;
+  const times = added > 0 ? `; seconds: ${reading.toFixed(1)} reading, ${decoding.toFixed(1)} decoding, ${model.toFixed(1)} model` : '';
+  return `${folder}: ${images} images in the index: ${added} embedded, ${removed} removed or replaced, ${failed} failed${times}`;
+}

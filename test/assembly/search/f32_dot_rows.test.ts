@@ -1,0 +1,32 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import { assertWithin, UNIT } from '../../reference/compare.ts';
+import { dotRows } from '../../reference/ops.ts';
+import { randomFloats } from '../../reference/random.ts';
+import { SHIFTS, testKernels } from '../helpers.ts';
+
+const shape = fc.record({
+  n: fc.integer({ min: 0, max: 5 }),
+  k: fc.integer({ min: 0, max: 140 }),
+  shift: fc.constantFrom(...SHIFTS),
+  seed: fc.nat(),
+});
+
+testKernels('f32_dot_rows multiplies each row with the query', (bench) => {
+  fc.assert(
+    fc.property(shape, ({ n, k, shift, seed }) => {
+      const x = randomFloats(n * k, seed);
+      const query = randomFloats(k, seed + 1);
+      const found = bench.try(() => {
+        const y = bench.room(n, { shift });
+        bench.engine.call('f32_dot_rows', n, k, bench.input(x, { shift }), bench.input(query, { shift }), y);
+        return bench.read(y, n);
+      });
+      const magnitudes = dotRows(x.map(Math.abs), query.map(Math.abs), n);
+      assertWithin(found, dotRows(x, query, n), (i) => (k / 32 + 8) * UNIT * (magnitudes[i] as number), 'y');
+    }),
+    { seed: 1, numRuns: 300 },
+  );
+});
+
+test.run();

@@ -1,0 +1,42 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import { assertSame } from '../../reference/compare.ts';
+import { LAYOUTS } from '../../reference/integers.ts';
+import { dotRows } from '../../reference/ops.ts';
+import { uniform } from '../../reference/random.ts';
+import { SHIFTS, testKernels } from '../helpers.ts';
+
+const shape = fc.record({
+  n: fc.integer({ min: 0, max: 5 }),
+  k: fc.integer({ min: 0, max: 140 }),
+  shift: fc.constantFrom(...SHIFTS),
+  seed: fc.nat(),
+});
+
+/** Integers of -127 to 127, often the outermost. */
+function integers(count: number, seed: number): Int8Array {
+  const next = uniform(seed);
+  return Int8Array.from({ length: count }, () => Math.max(-127, Math.min(127, Math.round((2 * next() - 1) * 180))));
+}
+
+testKernels('i8_dot_rows gives exact sums times both scales, in each form that this host multiplies exactly', (bench) => {
+  const forms = [...new Set(['pairs', bench.engine.integerForm] as const)];
+  fc.assert(
+    fc.property(shape, fc.constantFrom(...forms), ({ n, k, shift, seed }, form) => {
+      const x = integers(n * k, seed);
+      const query = integers(k, seed + 1);
+      const scales = Float32Array.from({ length: n }, (_, i) => 2 ** (i - 2));
+      const found = bench.try(() => {
+        const y = bench.room(n, { shift });
+        const places = [bench.input(x, { shift }), bench.input(scales), bench.input(query, { shift })] as const;
+        bench.engine.call('i8_dot_rows', LAYOUTS[form].number, n, k, ...places, 0.5, y);
+        return bench.read(y, n);
+      });
+      const expected = dotRows(x, query, n).map((sum, i) => Math.fround(sum) * (scales[i] as number) * 0.5);
+      assertSame(found, expected, 'y');
+    }),
+    { seed: 1, numRuns: 300 },
+  );
+});
+
+test.run();
