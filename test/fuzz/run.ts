@@ -12,7 +12,9 @@ import type { Report } from './worker.ts';
 const PATIENCE = 30_000;
 const FLAGS = ['--max-old-space-size=512', '--conditions=dinov2-source', '--import', import.meta.resolve('tsx')];
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' }, reader: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { runs: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' }, reader: { type: 'string' } },
+});
 const chosen = READERS.filter(({ name }) => values.reader === undefined || name === values.reader);
 console.log('| reader | inputs | read | refused by name | found | seconds | peak MiB |\n|---|---|---|---|---|---|---|');
 for (const { name } of chosen) await run(name);
@@ -23,7 +25,10 @@ async function run(name: string): Promise<void> {
   let last: Report = { seed: 0, read: 0, refused: 0, problems: [], peak: 0 };
   const problems: string[] = [];
   await new Promise<void>((resolve) => {
-    const child = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [name, values.runs, values.seed], { cwd: folder, execArgv: FLAGS });
+    const child = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [name, values.runs, values.seed], {
+      cwd: folder,
+      execArgv: FLAGS,
+    });
     const hangs = (): void => void (problems.push(`seed ${last.seed} or the 100 after it: hangs`), child.kill('SIGKILL'));
     let timer = setTimeout(hangs, PATIENCE);
     child.on('message', (report: Report) => {
@@ -42,7 +47,9 @@ async function run(name: string): Promise<void> {
   if (left.length > 0) problems.push(`wrote ${left.join(', ')}`);
   rmSync(folder, { recursive: true });
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
-  console.log(`| ${name} | ${last.read + last.refused + problems.length} | ${last.read} | ${last.refused} | ${problems.length} | ${seconds} | ${last.peak} |`);
+  console.log(
+    `| ${name} | ${last.read + last.refused + problems.length} | ${last.read} | ${last.refused} | ${problems.length} | ${seconds} | ${last.peak} |`,
+  );
   for (const problem of problems.slice(0, 10)) console.log(`    ${problem.replaceAll('\n', '\n    ')}`);
   if (problems.length > 0) process.exitCode = 1;
 }
