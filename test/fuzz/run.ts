@@ -29,7 +29,10 @@ async function run(name: string): Promise<void> {
       cwd: folder,
       execArgv: FLAGS,
     });
-    const hangs = (): void => void (problems.push(`seed ${last.seed} or the 100 after it: hangs`), child.kill('SIGKILL'));
+    const hangs = (): void => {
+      problems.push(`seed ${last.seed} or the 100 after it: hangs`);
+      child.kill('SIGKILL');
+    };
     let timer = setTimeout(hangs, PATIENCE);
     child.on('message', (report: Report) => {
       clearTimeout(timer);
