@@ -12,6 +12,10 @@ const MAX_PICKLE = 16 * 2 ** 20;
 const MAX_GATHERED = 256 * 2 ** 20;
 /** How often all bytes of a file may be tensors: tied weights are one storage with two names, more is a way to take memory. */
 const MAX_SHARING = 2;
+/** Dimensions of a tensor, as in PyTorch. */
+const MAX_DIMS = 64;
+/** Items of all dicts that are copied from lists; those of state dicts are set one by one. */
+const MAX_COPIED = 1_000_000;
 /** Dicts within dicts around the tensors. */
 const MAX_WRAPPERS = 4;
 
@@ -226,7 +230,10 @@ async function readSmall<T>(source: ByteSource, offset: number, bytes: number, u
 function globalsOf(refuse: Refuse): ReadonlyMap<string, unknown> {
   const tensor: PickleFunction = (args) => new SavedTensor(args);
   const parameter: PickleFunction = ([data]) => data;
+  let copied = 0;
   const dict: PickleFunction = ([pairs = []]) => {
+    copied += Array.isArray(pairs) ? pairs.length : 0;
+    if (copied > MAX_COPIED) throw refuse(`collections.OrderedDict: expected at most ${MAX_COPIED} items, found more`);
     if (Array.isArray(pairs) && pairs.every((pair) => Array.isArray(pair) && pair.length === 2)) return new Map(pairs);
     throw refuse('collections.OrderedDict: expected pairs, found others');
   };
@@ -275,6 +282,7 @@ function entryOf({ fields }: SavedTensor, { locate }: Saved, refuse: Refuse): En
   if (!(storage instanceof Storage) || !isCount(offset) || !areCounts(dims) || !areCounts(strides) || dims.length !== strides.length) {
     throw refuse(`expected storage, offset, size and stride, found ${describe([offset, dims, strides])}`);
   }
+  if (dims.length > MAX_DIMS) throw refuse(`expected at most ${MAX_DIMS} dimensions, found ${dims.length}`);
   const { dtype, bytes: elementBytes } = storage.type;
   const elements = countElements(dims);
   const span = spanOf({ dims, strides });

@@ -4,6 +4,9 @@ const MAX_DEPTH = 64;
 const MAX_VALUES = 3_000_000;
 const SCALAR = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
+/** Characters of a value in a message. */
+const SHOWN = 80;
+
 export type JsonObject = Record<string, unknown>;
 
 /**
@@ -31,12 +34,22 @@ export function describe(value: unknown): string {
   if (typeof value === 'number') return String(value); // JSON has no NaN
   let text: string | undefined;
   try {
-    text = JSON.stringify(value);
+    text = JSON.stringify(value, beginning());
   } catch {
     // cycles and bigint have no JSON
   }
   text ??= typeof value;
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  return text.length > SHOWN ? `${text.slice(0, 77)}...` : text;
+}
+
+/** For JSON.stringify: no more of a value than is shown. What a pickle makes may contain itself many times over. */
+function beginning(): (key: string, value: unknown) => unknown {
+  let visited = 0;
+  return (_, value) => {
+    visited += 1;
+    if (visited > SHOWN) return null; // each before it has given a character
+    return Array.isArray(value) || typeof value === 'string' ? value.slice(0, SHOWN) : value;
+  };
 }
 
 class Parser {

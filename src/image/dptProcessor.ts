@@ -3,6 +3,7 @@ import { describe } from '../files/json.ts';
 import { checkDims } from '../tensor/place.ts';
 import { resample } from '../tensor/resample.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import { checkSize } from './pixels.ts';
 import {
   COMMON_DEFAULTS,
   COMMON_FIELDS,
@@ -120,10 +121,14 @@ export class DPTImageProcessor extends DPTBase {
     return { height: toMultiple(down * height), width: toMultiple(across * width) };
   }
 
-  protected override pad(values: Tensor<'float32'>, { do_pad, size_divisor }: DPTImageProcessorConfig): Tensor<'float32'> {
+  protected override pad(
+    values: Tensor<'float32'>,
+    { do_pad, size_divisor }: DPTImageProcessorConfig,
+    maxPixels: number | undefined,
+  ): Tensor<'float32'> {
     if (!do_pad) return values;
     if (size_divisor === null) throw new ConfigError('image processor: size_divisor: expected a number of pixels with do_pad, found null');
-    return padToMultiple(values, size_divisor);
+    return padToMultiple(values, size_divisor, maxPixels);
   }
 }
 
@@ -139,9 +144,10 @@ function roundHalfToEven(x: number): number {
 }
 
 /** Zeros on all sides of the planes (batch, channels, height, width), an odd one below and to the right. */
-function padToMultiple(values: Tensor<'float32'>, divisor: number): Tensor<'float32'> {
+function padToMultiple(values: Tensor<'float32'>, divisor: number, maxPixels: number | undefined): Tensor<'float32'> {
   const [batch, channels, height, width] = values.dims as [number, number, number, number];
   const [rows, columns] = [Math.ceil(height / divisor) * divisor, Math.ceil(width / divisor) * divisor];
+  checkSize('image processor: size_divisor', columns, rows, maxPixels);
   const [top, left] = [Math.floor((rows - height) / 2), Math.floor((columns - width) / 2)];
   const padded = new Float32Array(batch * channels * rows * columns);
   for (let plane = 0; plane < batch * channels; plane++) {

@@ -8,6 +8,9 @@ export function isPng(bytes: Uint8Array): boolean {
   return PNG_SIGNATURE.every((byte, i) => bytes[i] === byte);
 }
 
+/** Chunks beyond which a file is refused, for each takes more memory than its 12 bytes: encoders write one for 8 KiB or more. */
+const MAX_CHUNKS = 100_000;
+
 export interface PngChunk {
   readonly type: string;
   /** All of the chunk: length, type, data, checksum. */
@@ -22,7 +25,9 @@ export interface PngChunk {
 export function* pngChunks(bytes: Uint8Array, source: string): Generator<PngChunk> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let start = PNG_SIGNATURE.length;
-  for (let type = ''; type !== 'IEND'; ) {
+  let count = 0;
+  for (let type = ''; type !== 'IEND'; count++) {
+    if (count === MAX_CHUNKS) throw new ImageError(`${source}: expected at most ${MAX_CHUNKS} PNG chunks, found more`);
     const end = start + 12 + (start + 12 <= bytes.length ? view.getUint32(start) : 0);
     if (end > bytes.length)
       throw new ImageError(`${source}: expected a PNG chunk up to byte ${end}, found the end at ${bytes.length}: the file is truncated`);

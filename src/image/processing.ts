@@ -136,7 +136,7 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
       crops.push({ scale, area: area ?? { left: 0, top: 0, width: pixels.width, height: pixels.height } });
       pictures.push(pixels);
     }
-    const pixel_values = this.pad(stack(pictures, config), config);
+    const pixel_values = this.pad(stack(pictures, config), config, maxPixels);
     const [, , height, width] = pixel_values.dims as [number, number, number, number];
     return {
       pixel_values,
@@ -160,7 +160,7 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
   }
 
   /** What is put around the normalised pictures (batch, channels, height, width): an odd row below, an odd column to the right. */
-  protected pad(values: Tensor<'float32'>, _config: Config): Tensor<'float32'> {
+  protected pad(values: Tensor<'float32'>, _config: Config, _maxPixels: number | undefined): Tensor<'float32'> {
     return values;
   }
 
@@ -252,16 +252,17 @@ export const COMMON_DEFAULTS = {
 
 /** The fields of `base` with those that are given in their place, checked; what is no field is kept. */
 function resolve<Config>(fields: Fields<Config>, base: Config, given: Readonly<Record<string, unknown>>): Config {
-  const config: Record<string, unknown> = { ...(base as object) };
+  const config = new Map<string, unknown>(Object.entries(base as object)); // a key may be "__proto__"
   for (const [name, value] of Object.entries(given)) {
     const field: Field<unknown> | undefined = Object.hasOwn(fields as object, name) ? fields[name as keyof Config] : undefined;
     if (field && (value === null || value === undefined)) continue;
-    config[name] = field ? field.parse(value) : value;
-    if (field && config[name] === undefined) {
+    const parsed = field ? field.parse(value) : value;
+    if (field && parsed === undefined) {
       throw new ConfigError(`image processor: ${name}: expected ${field.expected}, found ${describe(value)}`);
     }
+    config.set(name, parsed);
   }
-  return config as Config;
+  return Object.fromEntries(config) as Config;
 }
 
 export function isPixelCount(value: unknown): value is number {

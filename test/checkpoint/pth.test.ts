@@ -373,4 +373,16 @@ test('a mutated pickle with the right checksum gives a checkpoint or a named err
   await survives(files, 1000, 9);
 });
 
+test('small pickles that would take much time or memory are refused', async () => {
+  const many = new Array<number>(65).fill(1);
+  await refuses(
+    () => open(torchZip(dict({ a: tensor({ saved: 1, dims: many }) }), { 0: float32(1) })),
+    CheckpointError,
+    'at most 64 dimensions, found 65',
+  );
+  const pairs = bytes('](', ...new Array<string>(100_000).fill('NN\x86'), 'eq\x01');
+  const copies = new Array<string>(11).fill('ccollections\nOrderedDict\nh\x01\x85R').join('');
+  await refuses(() => open(torchZip(bytes(pairs, copies))), CheckpointError, 'OrderedDict: expected at most 1000000 items');
+});
+
 test.run();

@@ -108,13 +108,19 @@ test('any value can be shown in a message, shortened', () => {
   assert.is(describe(undefined), 'nothing');
   assert.is(describe(Number.NaN), 'NaN');
   assert.is(describe(1n), 'bigint');
-  assert.is(describe(cycle), 'object');
+  assert.is(describe(cycle), `${'['.repeat(77)}...`);
   assert.is(describe(Symbol('s')), 'symbol');
   assert.is(describe('x'.repeat(1000)).length, 80);
 });
 
 test('arrays, null and maps are no JSON objects', () => {
   assert.equal([{}, Object.create(null), [], null, new Map(), 1].map(isJsonObject), [true, true, false, false, false, false]);
+});
+
+test('of a value that contains another many times over only the beginning is looked at', () => {
+  let value: unknown[] = ['a'.repeat(1000)];
+  for (let level = 0; level < 60; level++) value = [value, value];
+  assert.is(describe(value), `${'['.repeat(61)}"aaaaaaaaaaaaaaa...`);
 });
 
 test.run();

@@ -288,4 +288,10 @@ test('a PNG header that the format does not allow is refused', async () => {
   await refuses(() => decodeImage(patched(png, 12, 0x4a)), ImageError, 'IHDR', '"JHDR"');
 });
 
+test('a PNG of more chunks than any encoder writes is refused', async () => {
+  const png = picture('small.png');
+  const many = concat(png.subarray(0, 33), new Uint8Array(12 * 100_000), png.subarray(33));
+  await refuses(() => decodeImage(many), ImageError, 'at most 100000 PNG chunks');
+});
+
 test.run();

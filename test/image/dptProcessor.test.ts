@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ConfigError, ImageError, ShapeError } from '../../src/errors.ts';
 import { DPTImageProcessor, type DPTImageProcessorOptions } from '../../src/image/dptProcessor.ts';
 import { AutoImageProcessor, BitImageProcessor } from '../../src/image/processor.ts';
+import { RawImage } from '../../src/image/rawImage.ts';
 import { refuses, withFolder } from '../helpers.ts';
 import { assertWithin } from '../reference/compare.ts';
 import { interpolate } from '../reference/interpolate.ts';
@@ -135,6 +136,15 @@ test('fields, options and sizes that are none are refused by name', async () => 
   ])
     await refuses(post(sizes), ArgumentError, 'target_sizes', '2 pictures');
   await refuses(() => processor.post_process_depth_estimation({ predicted_depth: predicted_depth.at(0) }), ShapeError, 'predicted_depth');
+});
+
+test('padding to an absurd size is refused, and "__proto__" is a field like any other', async () => {
+  const image = new RawImage(new Uint8Array(12), 2, 2, 3);
+  const config = JSON.parse('{ "do_resize": false, "do_pad": true, "size_divisor": 100000, "__proto__": { "x": 1 } }') as object;
+  const processor = new DPTImageProcessor(config);
+  await refuses(() => processor(image), ImageError, 'size_divisor', 'at most 100000000 pixels', '100000 x 100000');
+  assert.is(Object.getPrototypeOf(processor.config), Object.prototype);
+  assert.ok(Object.hasOwn(processor.config, '__proto__'));
 });
 
 test.run();
