@@ -1,7 +1,7 @@
 // What the page asks for: a model is loaded, a photo looked at, two compared. In a worker, so that the page never stalls.
 import { AutoImageProcessor, AutoModel, AutoModelForImageClassification, RawImage } from 'dinov2-wasm';
 import { classify, patchAlignedSize, patchFeatures, patchGrid, pca } from 'dinov2-wasm/tasks';
-import { matmul, normalize, transpose } from 'dinov2-wasm/tensor';
+import { matmul, Tensor, transpose } from 'dinov2-wasm/tensor';
 
 const DEMONSTRATION = new URL('../model/', import.meta.url);
 const MAX_BYTES = 50 * 2 ** 20;
@@ -41,7 +41,7 @@ const calls = {
     const { last_hidden_state, attentions } = await model(pixel_values, { output_attentions: true });
     const [rows, columns] = patchGrid(model.config, pixel_values);
     const features = patchFeatures(last_hidden_state, [rows, columns]); // (1, rows, columns, hidden)
-    seen[slot] = { rows, columns, unit: normalize(features.reshape(rows * columns, features.dims.at(-1))) };
+    seen[slot] = { rows, columns, unit: unitRows(features.reshape(rows * columns, features.dims.at(-1))) };
     return { labels, width, height, rows, columns, colors: pca([features])[0].data, heads: headsOf(attentions.at(-1), rows * columns) };
   },
 
@@ -67,6 +67,18 @@ const calls = {
       .slice(0, MOST_MATCHES);
   },
 };
+
+/** Each row divided by its length. */
+function unitRows({ data, dims }) {
+  const width = dims[1];
+  const unit = Float32Array.from(data);
+  for (let at = 0; at < unit.length; at += width) {
+    const row = unit.subarray(at, at + width);
+    const length = Math.hypot(...row) || 1;
+    for (let i = 0; i < width; i++) row[i] /= length;
+  }
+  return new Tensor('float32', unit, dims);
+}
 
 /** Attention (1, heads, tokens, tokens) of the class token to each patch, by head. */
 function headsOf(attention, patches) {
