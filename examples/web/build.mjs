@@ -16,12 +16,19 @@ for (const name of ['index.html', 'style.css', 'page.js', 'sw.js']) await cp(pat
 for (const name of ['config.json', 'preprocessor_config.json', 'model.safetensors']) {
   await cp(path(`../../weights/${name}`), join(target, 'model', name));
 }
-for (const name of ['astronaut.png', 'chelsea.png', 'coffee.png', 'rocket.jpg']) await cp(path(`../photos/${name}`), join(target, 'photos', name));
+for (const name of ['astronaut.png', 'chelsea.png', 'coffee.png', 'rocket.jpg'])
+  await cp(path(`../photos/${name}`), join(target, 'photos', name));
 
 const entries = await readdir(target, { recursive: true, withFileTypes: true });
-const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name)).sort();
+const files = entries
+  .filter((entry) => entry.isFile())
+  .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+  .sort();
 const hash = createHash('sha256');
 for (const file of files) hash.update(await readFile(file));
 const names = ['', ...files.map((file) => relative(target, file).replaceAll('\\', '/')), 'files.js'];
-await writeFile(join(target, 'files.js'), `export const VERSION = '${hash.digest('hex').slice(0, 16)}';\nexport const FILES = ${JSON.stringify(names)};\n`);
+await writeFile(
+  join(target, 'files.js'),
+  `export const VERSION = '${hash.digest('hex').slice(0, 16)}';\nexport const FILES = ${JSON.stringify(names)};\n`,
+);
 console.log(`${target}: ${names.length} files, to be served by any server`);

@@ -14,7 +14,12 @@ worker.addEventListener('message', ({ data: { id, result, error, progress } }) =
   else resolve(result);
 });
 worker.addEventListener('error', () => {
-  for (const { reject } of waiting.values()) reject(new Error('The part of this page that computes cannot be started. Load the page again; offline, it has to have been loaded once before.'));
+  for (const { reject } of waiting.values())
+    reject(
+      new Error(
+        'The part of this page that computes cannot be started. Load the page again; offline, it has to have been loaded once before.',
+      ),
+    );
   waiting.clear();
 });
 
@@ -45,10 +50,13 @@ function showProblem(error) {
 }
 
 function explain({ name, message }) {
-  if (name === 'ImageError' && /expected a PNG or JPEG/.test(message)) return 'This file is no picture that the browser knows. Choose a photo, for instance a JPEG, PNG or WebP.';
+  if (name === 'ImageError' && /expected a PNG or JPEG/.test(message))
+    return 'This file is no picture that the browser knows. Choose a photo, for instance a JPEG, PNG or WebP.';
   if (name === 'ImageError') return `This picture cannot be used. ${message}`;
-  if (name === 'HostError' && /SIMD/.test(message)) return `This browser has no WebAssembly SIMD, which the model needs. Update it, or use a current Chrome, Firefox, Edge or Safari.`;
-  if (!navigator.onLine && name !== 'Error') return `You are offline, and this model is not on this device yet. Photos go on working with the model that is loaded. (${message})`;
+  if (name === 'HostError' && /SIMD/.test(message))
+    return `This browser has no WebAssembly SIMD, which the model needs. Update it, or use a current Chrome, Firefox, Edge or Safari.`;
+  if (!navigator.onLine && name !== 'Error')
+    return `You are offline, and this model is not on this device yet. Photos go on working with the model that is loaded. (${message})`;
   return message;
 }
 
@@ -60,7 +68,8 @@ async function loadModel(source, name) {
     const { threads, build, layers, width } = await ask('load', { source });
     model = name;
     $('#model-name').textContent = name;
-    $('#host').textContent = `${layers} layers of width ${width}, ${threads === 1 ? 'one thread' : `${threads} threads`}, ${build === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}.`;
+    $('#host').textContent =
+      `${layers} layers of width ${width}, ${threads === 1 ? 'one thread' : `${threads} threads`}, ${build === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}.`;
     if (turn !== asked) return;
     say('Ready: choose a photo.');
     for (const slot of [0, 1]) if (photos[slot]) await look(slot);
@@ -115,7 +124,8 @@ function show({ name, image, result }) {
     ...(labels ?? []).map(({ label, score }) => {
       const item = document.createElement('li');
       const row = document.createElement('div');
-      for (const text of [label, `${(100 * score).toFixed(1)} %`]) row.append(Object.assign(document.createElement('span'), { textContent: text }));
+      for (const text of [label, `${(100 * score).toFixed(1)} %`])
+        row.append(Object.assign(document.createElement('span'), { textContent: text }));
       const meter = Object.assign(document.createElement('meter'), { value: score });
       meter.setAttribute('aria-hidden', 'true'); // the text says it
       item.append(row, meter);
@@ -123,8 +133,19 @@ function show({ name, image, result }) {
     }),
   );
   const pca = $('#pca');
-  paint(pca, result, (canvas, context) => context.drawImage(pixels(rows, columns, (i) => [0, 1, 2].map((c) => 255 * colors[3 * i + c]).concat(255)), 0, 0, canvas.width, canvas.height));
-  pca.setAttribute('aria-label', `${name} in ${rows} rows and ${columns} columns of patches, coloured by the principal components of their features`);
+  paint(pca, result, (canvas, context) =>
+    context.drawImage(
+      pixels(rows, columns, (i) => [0, 1, 2].map((c) => 255 * colors[3 * i + c]).concat(255)),
+      0,
+      0,
+      canvas.width,
+      canvas.height,
+    ),
+  );
+  pca.setAttribute(
+    'aria-label',
+    `${name} in ${rows} rows and ${columns} columns of patches, coloured by the principal components of their features`,
+  );
   $('#heads').replaceChildren(...heads.map((head, i) => attentionFigure(head, i, { name, image, result })));
 }
 
@@ -135,7 +156,7 @@ function attentionFigure(head, index, { name, image, result }) {
   const canvas = document.createElement('canvas');
   paint(canvas, result, (_, context) => {
     context.drawImage(image, 0, 0, canvas.width, canvas.height);
-    const shade = pixels(rows, columns, (i) => [0, 0, 0, 225 * (1 - Math.min(1, Math.max(0, (head[i] - low) / (high - low || 1))))]);
+    const shade = pixels(rows, columns, (i) => [0, 0, 0, 225 * (1 - Math.sqrt(Math.min(1, (head[i] - low) / (high - low || 1))))]);
     context.drawImage(shade, 0, 0, canvas.width, canvas.height);
   });
   const top = head.indexOf(Math.max(...head));
@@ -181,7 +202,10 @@ async function showMatches() {
   context.drawImage(a.image, 0, 0, wa, ha);
   context.drawImage(b.image, x, y, wb, hb);
   for (const [i, match] of matches.entries()) {
-    const [from, to] = [[match.a[0] * wa, match.a[1] * ha], [x + match.b[0] * wb, y + match.b[1] * hb]];
+    const [from, to] = [
+      [match.a[0] * wa, match.a[1] * ha],
+      [x + match.b[0] * wb, y + match.b[1] * hb],
+    ];
     const path = new Path2D();
     path.moveTo(...from);
     path.lineTo(...to);
@@ -189,7 +213,10 @@ async function showMatches() {
       path.moveTo(x0 + 5, y0);
       path.arc(x0, y0, 5, 0, 2 * Math.PI);
     }
-    for (const [width, color] of [[4, '#0009'], [2, `hsl(${(360 * i) / matches.length} 95% 65%)`]]) {
+    for (const [width, color] of [
+      [4, '#0009'],
+      [2, `hsl(${(360 * i) / matches.length} 95% 65%)`],
+    ]) {
       Object.assign(context, { lineWidth: width, strokeStyle: color });
       context.stroke(path);
     }

@@ -3,7 +3,9 @@ import { AutoImageProcessor, AutoModel, AutoModelForImageClassification, RawImag
 import { classify, patchAlignedSize, patchFeatures, patchGrid, pca } from 'dinov2-wasm/tasks';
 import { matmul, Tensor, transpose } from 'dinov2-wasm/tensor';
 
-const DEMONSTRATION = new URL('../model/', import.meta.url);
+const file = (name) => async () => fetch(new URL(`../model/${name}`, import.meta.url));
+const NAMES = ['config.json', 'preprocessor_config.json', 'model.safetensors'];
+const DEMONSTRATION = Object.fromEntries(NAMES.map((name) => [name, file(name)]));
 const MAX_BYTES = 50 * 2 ** 20;
 const MAX_PIXELS = 50_000_000;
 /** Attention has the square of this many numbers, in each head and layer. */
@@ -19,8 +21,11 @@ const calls = {
     const from = sourceOf(source);
     const processor = await AutoImageProcessor.from_pretrained(from);
     const model = await AutoModel.from_pretrained(from, options);
-    const hasLabels = (model.config.architectures ?? []).some((name) => name.endsWith('ForImageClassification'));
-    const classifier = hasLabels ? await AutoModelForImageClassification.from_pretrained(from, options) : undefined;
+    const classifier = await AutoModelForImageClassification.from_pretrained(from, options).catch((error) => {
+      if (error.name === 'CheckpointError') return undefined; // the model is whole, as was seen above: it has no labels
+      model.dispose();
+      throw error;
+    });
     loaded?.model.dispose();
     loaded?.classifier?.dispose();
     loaded = { processor, model, classifier };
@@ -83,7 +88,13 @@ function unitRows({ data, dims }) {
 /** Attention (1, heads, tokens, tokens) of the class token to each patch, by head. */
 function headsOf(attention, patches) {
   const [, heads, tokens] = attention.dims;
-  return Array.from({ length: heads }, (_, head) => attention.at(0).at(head).at(0).data.slice(tokens - patches));
+  return Array.from({ length: heads }, (_, head) =>
+    attention
+      .at(0)
+      .at(head)
+      .at(0)
+      .data.slice(tokens - patches),
+  );
 }
 
 function sourceOf(source) {

@@ -28,7 +28,9 @@ export function sharedForm(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     }
     at = end;
   }
-  throw new HostError('kernels: expected a module that imports a memory of one page and nothing else, found another: give the files of this version');
+  throw new HostError(
+    'kernels: expected a module that imports a memory of one page and nothing else, found another: give the files of this version',
+  );
 }
 
 /** A number in LEB128. */

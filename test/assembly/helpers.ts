@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'uvu';
-import { sharedForm } from '../../src/hosts/sharedForm.ts';
+
 import type { KernelBuild } from '../../src/hosts/host.ts';
+import { sharedForm } from '../../src/hosts/sharedForm.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { hasRelaxedSimd } from '../../src/runtime/features.ts';
 import type { Address } from '../../src/runtime/memory.ts';

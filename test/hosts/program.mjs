@@ -6,7 +6,13 @@ export async function compute({ AutoImageProcessor, AutoModelForImageClassificat
   const classifier = await AutoModelForImageClassification.from_pretrained(model, { build, threads });
   const { pixel_values } = await processor(photo);
   const { logits, hidden_states } = await classifier(pixel_values, { output_hidden_states: true, signal: new AbortController().signal });
-  const result = { build: classifier.build, threads: classifier.threads, pixels: encode(pixel_values), logits: encode(logits), hidden: encode(hidden_states.at(-1)) };
+  const result = {
+    build: classifier.build,
+    threads: classifier.threads,
+    pixels: encode(pixel_values),
+    logits: encode(logits),
+    hidden: encode(hidden_states.at(-1)),
+  };
   classifier.dispose();
   return result;
 }

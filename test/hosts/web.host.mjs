@@ -47,7 +47,8 @@ const status = (page) => page.locator('#status').textContent();
 async function ready(page) {
   await page.waitForFunction(() => globalThis.crossOriginIsolated && /^Ready/.test(document.querySelector('#status').textContent));
 }
-const done = (page, name) => page.waitForFunction((text) => document.querySelector('#status').textContent.startsWith(`${text}: done in`), name);
+const done = (page, name) =>
+  page.waitForFunction((text) => document.querySelector('#status').textContent.startsWith(`${text}: done in`), name);
 const picture = (page, name) => page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
 /** Of a canvas: how many different colours there are, up to a limit. */
 const colors = (page, selector) =>
@@ -71,7 +72,10 @@ on('chromium')('the page: photos by keys and clicks, labels, features, attention
     await done(page, 'chelsea.png');
     assert.is(await page.locator('#labels li').count(), 5);
     const scores = (await page.locator('#labels li div span:last-child').allTextContents()).map(Number.parseFloat);
-    assert.ok(scores.every((score, i) => score > 0 && (i === 0 || score <= scores[i - 1])), String(scores));
+    assert.ok(
+      scores.every((score, i) => score > 0 && (i === 0 || score <= scores[i - 1])),
+      String(scores),
+    );
     assert.ok((await colors(page, '#pca')) > 1000);
     const heads = await page.locator('#heads figure').count();
     assert.is(heads, 3);
@@ -81,11 +85,17 @@ on('chromium')('the page: photos by keys and clicks, labels, features, attention
     await page.locator('#slot-1 [data-sample="chelsea.png"]').focus();
     await page.keyboard.press('Enter');
     await done(page, 'cat');
-    assert.match(await page.locator('#matches-note').textContent(), /^The 30 patches .* similarity 1\.00 down to 1\.00/, 'a photo matches itself');
+    assert.match(
+      await page.locator('#matches-note').textContent(),
+      /^The 30 patches .* similarity 1\.00 down to 1\.00/,
+      'a photo matches itself',
+    );
     await page.click('#slot-1 [data-sample="astronaut.png"]');
     await done(page, 'astronaut');
     assert.not.match(await page.locator('#matches-note').textContent(), /1\.00/);
-    const unnamed = await page.evaluate(() => [...document.querySelectorAll('canvas, img')].filter((e) => !(e.hidden || e.alt || e.ariaLabel)).length);
+    const unnamed = await page.evaluate(
+      () => [...document.querySelectorAll('canvas, img')].filter((e) => !(e.hidden || e.alt || e.ariaLabel)).length,
+    );
     assert.is(unnamed, 0, 'each picture has a text');
     if (SCREENSHOTS) await picture(page, 'desktop-light');
   }),
@@ -180,7 +190,9 @@ on('chromium')('a phone of 320 pixels, dark: nothing is cut off', () =>
       await done(page, 'coffee');
       const { width, small } = await page.evaluate(() => ({
         width: document.documentElement.scrollWidth,
-        small: [...document.querySelectorAll('button, summary')].filter((e) => e.getClientRects().length && e.getBoundingClientRect().height < 24).length,
+        small: [...document.querySelectorAll('button, summary')].filter(
+          (e) => e.getClientRects().length && e.getBoundingClientRect().height < 24,
+        ).length,
       }));
       assert.is(width, 320);
       assert.is(small, 0, 'what is touched has 24 pixels');

@@ -13,7 +13,10 @@ const worker = {
     const { build, threads = 1 } = Object.fromEntries(new URL(request.url).searchParams);
     try {
       return Response.json(
-        await compute({ AutoImageProcessor, AutoModelForImageClassification }, model, await request.arrayBuffer(), { build, threads: Number(threads) }),
+        await compute({ AutoImageProcessor, AutoModelForImageClassification }, model, await request.arrayBuffer(), {
+          build,
+          threads: Number(threads),
+        }),
       );
     } catch (error) {
       return new Response(error.stack, { status: 500 });
