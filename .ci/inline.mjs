@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const folder = fileURLToPath(new URL('../dist/kernels/', import.meta.url));
-for (const build of ['simd', 'relaxed', 'simd-threads', 'relaxed-threads']) {
+for (const build of ['simd', 'relaxed']) {
   const base64 = readFileSync(`${folder}${build}.wasm`).toString('base64');
   writeFileSync(`${folder}${build}.js`, `export const base64 = '${base64}';\n`);
   writeFileSync(`${folder}${build}.d.ts`, 'export declare const base64: string;\n');

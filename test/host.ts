@@ -1,4 +1,4 @@
 // The host of what runs on the sources, entering them anywhere: tests and benchmarks.
-import '../src/hosts/builtin/inlineThreads.ts';
+import '../src/hosts/builtin/inline.ts';
 
 export { host } from '../src/hosts/node.ts';

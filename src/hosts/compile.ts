@@ -1,12 +1,21 @@
 import { HostError } from '../errors.ts';
 import type { KernelProvider } from './kernels.ts';
+import { sharedForm } from './sharedForm.ts';
 
-/** Compiles bytes in base64 when they are first asked for. */
-export function compiledOnce(base64: string): KernelProvider {
-  let module: WebAssembly.Module | undefined;
+/** Compiles a build, each form when it is first asked for. */
+export function compiledOnce(bytes: () => Uint8Array<ArrayBuffer>): Required<KernelProvider> {
+  return { own: once(() => compileKernels(bytes())), shared: once(() => compileKernels(sharedForm(bytes()))) };
+}
+
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
   return () => {
-    module ??= compileKernels(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
-    return module;
+    made ??= make();
+    return made;
   };
 }
 

@@ -87,7 +87,10 @@ export type KernelBuild = 'simd' | 'relaxed';
 export interface Threads {
   /** Processors that this process may use. */
   readonly available: number;
-  /** Starts `src/runtime/thread.ts`, which gets `data` from {@link received}. A thread does not keep the process alive. */
+  /**
+   * Starts `src/runtime/thread.ts`, which gets `data` from {@link received}. A thread does not keep the process alive; one that cannot be
+   * started has a failure, soon or at once.
+   */
   start(data: unknown): Thread;
   /** Within a thread: what it was started with. */
   received(): Promise<unknown>;

@@ -12,13 +12,17 @@ import type { AtomicWriter, Downloads, FileSystem, Host, RandomAccess, Thread, T
 import { makeFolder } from './makeFolder.ts';
 
 class NodeThread implements Thread {
-  readonly #worker: Worker;
+  #worker: Worker | undefined;
   #stopped = false;
   #failure: Error | undefined;
 
   constructor(data: unknown) {
-    const url = new URL('../../dist/runtime/thread.js', import.meta.url); // from src/ and from dist/: threads have no TypeScript loader
-    this.#worker = new Worker(url, { workerData: data, execArgv: [] });
+    try {
+      this.#worker = startWorker(data);
+    } catch (error) {
+      this.#failure = error as Error; // a bundle whose script of threads is not where it should be
+      return;
+    }
     this.#worker.unref();
     this.#worker.once('error', (error: Error) => {
       this.#failure = error;
@@ -34,8 +38,13 @@ class NodeThread implements Thread {
 
   stop(): void {
     this.#stopped = true;
-    void this.#worker.terminate();
+    void this.#worker?.terminate();
   }
+}
+
+function startWorker(data: unknown): Worker {
+  const url = new URL('../../dist/runtime/thread.js', import.meta.url); // from src/ and from dist/: threads have no TypeScript loader
+  return new Worker(url, { workerData: data, execArgv: [] });
 }
 
 const threads: Threads = {

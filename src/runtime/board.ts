@@ -12,8 +12,14 @@ const HEAD_WORDS = 4;
 const COUNT_BITS = 11;
 const COUNT_MASK = (1 << COUNT_BITS) - 1;
 
+/** Threads that a board has room for, the one that pins the jobs included. */
+export const MOST_THREADS = 64;
+
 /** Looks at the board before a thread goes to sleep: some 50 microseconds, longer than what lies between two kernels of a run. */
 const LOOKS = 5000;
+
+/** Bytes of a board. */
+const ROOM = HEAD_WORDS * 4 + MOST_PARTS * (2 * 4 + MOST_ARGUMENTS * 8) + 4 * MOST_THREADS;
 
 /** One kernel call: the place of the kernel in the list that all threads have, and its arguments. */
 export interface NumberedCall {
@@ -31,14 +37,27 @@ export class Board {
   readonly #head: Int32Array;
   readonly #kernels: Int32Array;
   readonly #args: Float64Array;
+  /** By number of the thread, 1 where it takes part. */
+  readonly #joined: Int32Array;
   #job = 0;
 
   /** A new board, or one that another thread made. */
-  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(HEAD_WORDS * 4 + MOST_PARTS * (2 * 4 + MOST_ARGUMENTS * 8))) {
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(ROOM)) {
     this.memory = memory;
     this.#head = new Int32Array(memory, 0, HEAD_WORDS);
     this.#kernels = new Int32Array(memory, HEAD_WORDS * 4, 2 * MOST_PARTS); // kernel and number of arguments
     this.#args = new Float64Array(memory, HEAD_WORDS * 4 + 2 * 4 * MOST_PARTS, MOST_PARTS * MOST_ARGUMENTS);
+    this.#joined = new Int32Array(memory, ROOM - 4 * MOST_THREADS, MOST_THREADS);
+  }
+
+  /** Says that a thread is there and may take parts from now on. */
+  join(thread: number): void {
+    Atomics.store(this.#joined, thread, 1);
+  }
+
+  /** Whether a thread may have taken a part. One that has not can be done without. */
+  hasJoined(thread: number): boolean {
+    return Atomics.load(this.#joined, thread) === 1;
   }
 
   /** Pins up a job. There is none other: {@link finish} has seen the end of the last. */

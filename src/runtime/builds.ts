@@ -1,8 +1,8 @@
 import { host } from '#host';
 import { ArgumentError, HostError, NotFoundError } from '../errors.ts';
-import { cannotCompile, compileKernels } from '../hosts/compile.ts';
+import { cannotCompile, compiledOnce } from '../hosts/compile.ts';
 import type { KernelBuild } from '../hosts/host.ts';
-import { kernelProvider, provideKernels } from '../hosts/kernels.ts';
+import { type KernelProvider, kernelProvider, provideKernels } from '../hosts/kernels.ts';
 import { hasRelaxedSimd, hasSimd } from './features.ts';
 import type { KernelName } from './kernels.ts';
 
@@ -31,13 +31,14 @@ export async function loadKernels(sources: KernelSources): Promise<KernelBuild> 
   if (source === undefined) {
     throw new ArgumentError(`loadKernels: expected { simd, relaxed } or one of them that this host can use, found ${Object.keys(sources)}`);
   }
-  const module = await compile(build, source);
+  const provider = await compile(build, source);
+  const module = provider.own();
   if (!WebAssembly.Module.exports(module).some(({ name }) => name === EXPORTED)) {
     throw new HostError(
       `loadKernels: ${build}: expected a module of the kernels, which exports ${EXPORTED}, found another: give ${FILES}${build}.wasm`,
     );
   }
-  provideKernels(build, () => module);
+  provideKernels(build, provider);
   return build;
 }
 
@@ -59,14 +60,19 @@ export function chooseBuild(build: KernelBuild | 'auto'): KernelBuild {
  * @throws {HostError} when nothing provides it, or the host refuses to compile
  */
 export function kernelModule(build: KernelBuild, memory: 'own' | 'shared'): WebAssembly.Module {
-  const file = memory === 'shared' ? (`${build}-threads` as const) : build;
-  const provider = kernelProvider(file);
+  const provider = kernelProvider(build);
   if (!provider) {
     throw new HostError(
-      `kernels: expected ${file}, found none: import "dinov2-wasm", which brings the kernels, or await loadKernels() of "dinov2-wasm/core" first`,
+      `kernels: expected ${build}, found none: import "dinov2-wasm", which brings the kernels, or await loadKernels() of "dinov2-wasm/core" first`,
     );
   }
-  return provider();
+  if (memory === 'own') return provider.own();
+  if (!provider.shared) {
+    throw new HostError(
+      `kernels: expected the bytes of ${build}, of which threads get a form of their own, found a compiled module: give loadKernels() bytes, a Response or a URL, or use one thread`,
+    );
+  }
+  return provider.shared();
 }
 
 function checkSimd(): void {
@@ -76,9 +82,12 @@ function checkSimd(): void {
     );
 }
 
-async function compile(build: KernelBuild, source: KernelSource): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return compileKernels(source);
+async function compile(build: KernelBuild, source: KernelSource): Promise<KernelProvider> {
+  if (source instanceof WebAssembly.Module) return { own: () => source };
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
+    const bytes = copyOf(source); // what the caller does to it later is of no effect
+    return compiledOnce(() => bytes);
+  }
   const response = source instanceof URL ? await request(source) : source;
   if (!(response instanceof Response)) {
     throw new ArgumentError(`loadKernels: ${build}: expected a WebAssembly.Module, bytes, Response or URL, found ${typeof source}`);
@@ -92,9 +101,16 @@ async function compile(build: KernelBuild, source: KernelSource): Promise<WebAss
       `${name}: expected WebAssembly, found another file (${response.headers.get('content-type')}): serve ${FILES}${build}.wasm there`,
     );
   }
-  return WebAssembly.compile(bytes).catch((cause: unknown) => {
+  const module = await WebAssembly.compile(bytes).catch((cause: unknown) => {
     throw cannotCompile(cause);
   });
+  return { ...compiledOnce(() => bytes), own: () => module };
+}
+
+function copyOf(source: BufferSource): Uint8Array<ArrayBuffer> {
+  return ArrayBuffer.isView(source)
+    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice()
+    : new Uint8Array(source).slice();
 }
 
 async function request(url: URL): Promise<Response> {

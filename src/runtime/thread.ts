@@ -1,16 +1,19 @@
 /** What the other threads of an engine run: kernel calls from a board, until the thread is stopped. Started by a host, see {@link ThreadPool}. */
 import { host } from '#host';
-import type { Threads } from '../hosts/host.ts';
 import { Board } from './board.ts';
 import { instantiate } from './kernels.ts';
 import type { ThreadData } from './threads.ts';
 
-const { module, memory, kernels, board: shared } = (await (host.threads as Threads).received()) as ThreadData;
-const exports = instantiate(module, memory) as unknown as Record<string, (...args: readonly number[]) => void>;
-const functions = kernels.map((name) => exports[name] as (...args: readonly number[]) => void);
-const board = new Board(shared);
+host.threads?.received().then(work); // not awaited: bundlers make scripts of threads, which cannot wait at their top
 
-for (;;) {
-  board.work((kernel, args) => functions[kernel]?.(...args));
-  board.wait();
+function work(data: unknown): void {
+  const { module, memory, kernels, board: shared, number } = data as ThreadData;
+  const exports = instantiate(module, memory) as unknown as Record<string, (...args: readonly number[]) => void>;
+  const functions = kernels.map((name) => exports[name] as (...args: readonly number[]) => void);
+  const board = new Board(shared);
+  board.join(number);
+  for (;;) {
+    board.work((kernel, args) => functions[kernel]?.(...args));
+    board.wait();
+  }
 }

@@ -1,11 +1,8 @@
 import { host } from '#host';
 import { ArgumentError, ThreadError } from '../errors.ts';
-import type { Thread } from '../hosts/host.ts';
-import { Board, MOST_PARTS, type NumberedCall } from './board.ts';
+import type { Thread, Threads } from '../hosts/host.ts';
+import { Board, MOST_PARTS, MOST_THREADS, type NumberedCall } from './board.ts';
 import type { KernelName, Kernels } from './kernels.ts';
-
-/** Threads that an engine may have. */
-const MOST_THREADS = 64;
 
 /** Beyond it more threads gain little for pictures of common sizes. */
 const MOST_AUTOMATIC = 8;
@@ -21,12 +18,19 @@ export interface ThreadData {
   /** Names of the kernels, in the order of their numbers. */
   readonly kernels: readonly KernelName[];
   readonly board: SharedArrayBuffer;
+  /** Of this thread, from 1 on: the calling one is 0. */
+  readonly number: number;
 }
 
 /** One call of a kernel. */
 export type KernelCall = { [K in KernelName]: readonly [name: K, ...args: Parameters<Kernels[K]>] }[KernelName];
 
-let warned = false;
+const warned = new Set<string>();
+
+function warnOnce(message: string): void {
+  if (!warned.has(message)) console.warn(`dinov2-wasm: ${message}`);
+  warned.add(message);
+}
 
 /**
  * The number of threads that a host gives to who asks for `asked`. Where it has no shared memory that is 1, which is said once.
@@ -38,8 +42,7 @@ export function countThreads(asked: number | 'auto'): number {
   }
   if (asked === 1) return 1;
   if (!host.threads) {
-    if (!warned) console.warn(`dinov2-wasm: ${host.name} gives no threads over shared memory: one thread is used`);
-    warned = true;
+    warnOnce(`${host.name} gives no threads over shared memory: one thread is used`);
     return 1;
   }
   return asked === 'auto' ? Math.min(host.threads.available, MOST_AUTOMATIC) : asked;
@@ -47,14 +50,14 @@ export function countThreads(asked: number | 'auto'): number {
 
 /**
  * The threads of an engine, the calling one among them. The others start in the background and join when they are there: until then the calling
- * thread does more of the work.
+ * thread does more of the work, and all of it where none can be started, as when a bundler has left out their script.
  */
 export class ThreadPool {
   readonly #kernels: Kernels;
   readonly #names: readonly KernelName[];
   readonly #numbers: ReadonlyMap<KernelName, number>;
   readonly #board = new Board();
-  readonly #threads: readonly Thread[];
+  #threads: readonly { readonly number: number; readonly thread: Thread }[];
   readonly #patience: number;
   #longest = 0;
   #failure: ThreadError | undefined;
@@ -70,8 +73,12 @@ export class ThreadPool {
     this.#kernels = kernels;
     this.#names = Object.keys(kernels) as KernelName[];
     this.#numbers = new Map(this.#names.map((name, number) => [name, number]));
-    const data: ThreadData = { module, memory, kernels: this.#names, board: this.#board.memory };
-    this.#threads = Array.from({ length: count - 1 }, () => (host.threads as NonNullable<typeof host.threads>).start(data));
+    const data = { module, memory, kernels: this.#names, board: this.#board.memory };
+    const { start } = host.threads as Threads;
+    this.#threads = Array.from({ length: count - 1 }, (_, i) => {
+      const number = i + 1;
+      return { number, thread: start({ ...data, number } satisfies ThreadData) };
+    });
   }
 
   /**
@@ -79,8 +86,7 @@ export class ThreadPool {
    * @throws {ThreadError} when a thread has died
    */
   run(calls: readonly KernelCall[]): void {
-    const dead = this.#threads.find(({ failure }) => failure);
-    if (dead) this.#fail(`a thread of the engine has ended: ${dead.failure?.message}`, dead.failure);
+    for (const { number, thread } of this.#threads) if (thread.failure) this.#lose(number, thread.failure);
     if (this.#failure) throw this.#failure;
     for (let first = 0; first < calls.length; first += MOST_PARTS) this.#share(calls.slice(first, first + MOST_PARTS));
   }
@@ -94,9 +100,16 @@ export class ThreadPool {
     if (this.#failure) throw this.#failure;
   }
 
+  /** A thread that has ended: without it what it did is lost, unless it had not begun. */
+  #lose(number: number, why: Error): void {
+    if (this.#board.hasJoined(number)) this.#fail(`a thread of the engine has ended: ${why.message}`, why);
+    this.#threads = this.#threads.filter((other) => other.number !== number);
+    warnOnce(`${host.name} did not start a thread (${why.message}): fewer are used`);
+  }
+
   /** Ends the other threads. */
   stop(): void {
-    for (const thread of this.#threads) thread.stop();
+    for (const { thread } of this.#threads) thread.stop();
   }
 
   #call(kernel: number, args: readonly number[]): void {

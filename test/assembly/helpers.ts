@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'uvu';
+
 import type { KernelBuild } from '../../src/hosts/host.ts';
+import { sharedForm } from '../../src/hosts/sharedForm.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { hasRelaxedSimd } from '../../src/runtime/features.ts';
 import type { Address } from '../../src/runtime/memory.ts';
@@ -102,5 +104,6 @@ export const SHIFTS = [0, 4, 16, 36] as const;
 
 /** The file of a build. */
 export function kernelFile(build: KernelBuild, memory: 'own' | 'shared' = 'own'): Uint8Array {
-  return readFileSync(new URL(`../../dist/kernels/${build}${memory === 'shared' ? '-threads' : ''}.wasm`, import.meta.url));
+  const own = readFileSync(new URL(`../../dist/kernels/${build}.wasm`, import.meta.url));
+  return memory === 'shared' ? sharedForm(own) : own;
 }

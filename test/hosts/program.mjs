@@ -1,12 +1,18 @@
 // What every host computes, and the form in which the results are compared.
 
 /** Logits and last hidden state of a photograph, to the bit: base64 of little-endian float32. `library` is what an entry of the package exports. */
-export async function compute({ AutoImageProcessor, AutoModelForImageClassification }, model, photo, { build = 'auto' } = {}) {
+export async function compute({ AutoImageProcessor, AutoModelForImageClassification }, model, photo, { build = 'auto', threads = 1 } = {}) {
   const processor = await AutoImageProcessor.from_pretrained(model);
-  const classifier = await AutoModelForImageClassification.from_pretrained(model, { build });
+  const classifier = await AutoModelForImageClassification.from_pretrained(model, { build, threads });
   const { pixel_values } = await processor(photo);
   const { logits, hidden_states } = await classifier(pixel_values, { output_hidden_states: true, signal: new AbortController().signal });
-  const result = { build: classifier.build, pixels: encode(pixel_values), logits: encode(logits), hidden: encode(hidden_states.at(-1)) };
+  const result = {
+    build: classifier.build,
+    threads: classifier.threads,
+    pixels: encode(pixel_values),
+    logits: encode(logits),
+    hidden: encode(hidden_states.at(-1)),
+  };
   classifier.dispose();
   return result;
 }
@@ -19,12 +25,12 @@ function encode({ data }) {
 }
 
 /** Of each photograph that a server gives below a URL ending in "/", by build; the model is there too. */
-export async function computeFetched(library, base, { photos, builds }) {
+export async function computeFetched(library, base, { photos, builds, threads }) {
   const model = await fetchModel(new URL('weights/', base));
   const results = [];
   for (const photo of photos) {
     const blob = await (await fetch(new URL(`photos/${photo}`, base))).blob();
-    for (const build of builds) results.push({ photo, ...(await compute(library, model, blob, { build })) });
+    for (const build of builds) results.push({ photo, ...(await compute(library, model, blob, { build, threads })) });
   }
   return results;
 }

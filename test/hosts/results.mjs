@@ -10,12 +10,12 @@ export const BUILDS = ['simd', 'auto'];
 const RELAXED_TOLERANCE = 1e-5;
 
 /** Results of a script of the application in the terms of `check`. */
-export async function runScript(command, { builds = BUILDS, script = ['entries/script.mjs'] } = {}) {
+export async function runScript(command, { builds = BUILDS, script = ['entries/script.mjs'], threads = 1 } = {}) {
   const { folder } = await application();
-  const pairs = PHOTO_NAMES.flatMap((photo) => builds.map((build) => [join(PHOTOS, photo), build]));
+  const pairs = PHOTO_NAMES.flatMap((photo) => builds.map((build) => [join(PHOTOS, photo), build, threads]));
   const [program, ...args] = [...command, ...script, JSON.stringify(pairs)];
-  const { stdout } = await run(program, args, { cwd: folder, maxBuffer: 2 ** 26 });
-  return JSON.parse(stdout).map((result) => ({ ...result, photo: result.photo.slice(PHOTOS.length + 1) }));
+  const { stdout, stderr } = await run(program, args, { cwd: folder, maxBuffer: 2 ** 26, timeout: 120_000 });
+  return JSON.parse(stdout).map((result) => ({ ...result, stderr, photo: result.photo.slice(PHOTOS.length + 1) }));
 }
 
 let reference;

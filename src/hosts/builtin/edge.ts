@@ -3,5 +3,5 @@ import relaxed from '../../../dist/kernels/relaxed.wasm?module'; // the same pla
 import simd from '../../../dist/kernels/simd.wasm?module';
 import { provideKernels } from '../kernels.ts';
 
-provideKernels('simd', () => simd);
-provideKernels('relaxed', () => relaxed);
+provideKernels('simd', { own: () => simd });
+provideKernels('relaxed', { own: () => relaxed });

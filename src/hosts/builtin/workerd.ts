@@ -3,5 +3,5 @@ import relaxed from '../../../dist/kernels/relaxed.wasm'; // the same place from
 import simd from '../../../dist/kernels/simd.wasm';
 import { provideKernels } from '../kernels.ts';
 
-provideKernels('simd', () => simd);
-provideKernels('relaxed', () => relaxed);
+provideKernels('simd', { own: () => simd });
+provideKernels('relaxed', { own: () => relaxed });

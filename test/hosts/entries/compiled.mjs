@@ -11,5 +11,6 @@ const model = {
   'model.safetensors': Bun.file(weights),
 };
 const results = [];
-for (const [photo, build] of JSON.parse(process.argv[2])) results.push({ photo, ...(await compute(library, model, photo, { build })) });
+for (const [photo, build, threads] of JSON.parse(process.argv[2]))
+  results.push({ photo, ...(await compute(library, model, photo, { build, threads })) });
 console.log(JSON.stringify(results));

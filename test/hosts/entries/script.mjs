@@ -3,6 +3,6 @@ import * as library from 'dinov2-wasm';
 import { compute } from '../program.mjs';
 
 const results = [];
-for (const [photo, build] of JSON.parse(process.argv[2]))
-  results.push({ photo, ...(await compute(library, library.EMBEDDED_MODEL, photo, { build })) });
+for (const [photo, build, threads] of JSON.parse(process.argv[2]))
+  results.push({ photo, ...(await compute(library, library.EMBEDDED_MODEL, photo, { build, threads })) });
 console.log(JSON.stringify(results));

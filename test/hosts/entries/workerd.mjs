@@ -10,10 +10,13 @@ const model = { 'config.json': json(config), 'preprocessor_config.json': json(pr
 
 const worker = {
   async fetch(request) {
-    const build = new URL(request.url).searchParams.get('build');
+    const { build, threads = 1 } = Object.fromEntries(new URL(request.url).searchParams);
     try {
       return Response.json(
-        await compute({ AutoImageProcessor, AutoModelForImageClassification }, model, await request.arrayBuffer(), { build }),
+        await compute({ AutoImageProcessor, AutoModelForImageClassification }, model, await request.arrayBuffer(), {
+          build,
+          threads: Number(threads),
+        }),
       );
     } catch (error) {
       return new Response(error.stack, { status: 500 });
