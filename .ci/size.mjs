@@ -11,7 +11,7 @@ const withoutWeights = pack.files.filter(({ path }) => !path.startsWith('weights
 const budget = [
   ['kernels, simd', statSync('dist/kernels/simd.wasm').size, 120 * KIB],
   ['kernels, relaxed', statSync('dist/kernels/relaxed.wasm').size, 120 * KIB],
-  ['package without weights', withoutWeights, 1024 * KIB],
+  ['package without weights', withoutWeights, 1200 * KIB],
 ];
 for (const [name, size, limit] of budget) {
   const verdict = size <= limit ? 'within' : 'BEYOND';

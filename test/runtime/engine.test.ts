@@ -205,7 +205,7 @@ test('a recording whose body fails gives back its memory and leaves nothing reco
 
 test('memory beyond the limit is refused', async () => {
   const engine = new Engine({ memoryLimit: 2 ** 20 });
-  await refuses(() => engine.allocate(2 ** 20), MemoryError, 'expected at most 1 MiB');
+  await refuses(() => engine.allocate(2 ** 20), MemoryError, 'expected at most 1024 KiB');
 });
 
 test('after dispose the memory is gone and every use is refused by name', async () => {
@@ -327,7 +327,7 @@ test('what threads share is recorded, and made again at each replay only', async
 test('an engine with threads keeps to its memory limit and gives all back', async () => {
   const engine = new Engine({ threads: 2, memoryLimit: 2 ** 20 });
   engine.allocate(2 ** 19);
-  await refuses(() => engine.allocate(2 ** 20), MemoryError, 'expected at most 1 MiB');
+  await refuses(() => engine.allocate(2 ** 20), MemoryError, 'expected at most 1024 KiB');
   engine.dispose();
   assert.is(engine.reserved, 0);
   await refuses(() => engine.together([]), DisposedError);
