@@ -25,9 +25,12 @@ export function i8_pack(n: i32, k: i32, q: usize, scales: usize, bias: usize, ta
     }
     target += 96;
     for (let i = 0; i < k; i += 4, target += 32) {
-      memory.fill(target, 0, 32);
+      v128.store(target, i32x4.splat(0));
+      v128.store(target, i32x4.splat(0), 16);
       for (let column: usize = 0; column < <usize>columns; column++) {
-        memory.copy(target + (column << 2), q + column * <usize>k + i, min(4, k - i));
+        const from = q + column * <usize>k + i;
+        if (k - i >= 4) store<i32>(target + (column << 2), load<i32>(from));
+        else memory.copy(target + (column << 2), from, k - i);
       }
     }
   }

@@ -59,7 +59,7 @@ export function quantizedTensors(name: string, dims: readonly number[], { intege
     data: Float32Array.from(data),
   });
   return [
-    { name, dtype: 'int8', dims, data: Int8Array.from(integers) },
+    { name, dtype: 'int8', dims, data: integers.slice() },
     floats(scaleName(name), scales),
     ...(inputScales ? [floats(inputScaleName(name), inputScales)] : []),
   ];

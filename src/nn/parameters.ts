@@ -141,8 +141,9 @@ export class Parameters {
     { dtype = this.dtype, norm, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs) }: MatrixOptions = {},
   ): () => PackedMatrix {
     const rowsAreOutputs = order.outputs === dims[0]; // so that a scale of a row belongs to an output of the checkpoint
+    const isMatrix = dims.length === 2; // the order is that of the checkpoint
     const reorder = (integers: Int8Array, to: (x: Float32) => Float32, from: readonly number[]): Int8Array =>
-      Int8Array.from(to(new Tensor('float32', Float32Array.from(integers), from)).data);
+      isMatrix ? integers : Int8Array.from(to(new Tensor('float32', Float32Array.from(integers), from)).data);
     let lastBias: Float32 | undefined; // packing writes the bias too, and a checkpoint may give it first
     let correction: Float32Array | undefined; // of the bias, for what rounding the weights changed
     const bias = (): Float32 | undefined =>
