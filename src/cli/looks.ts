@@ -150,6 +150,9 @@ export async function drawAttention(inputs: readonly string[], options: Attentio
   const { images, problems } = await findImages(inputs);
   for (const problem of problems) terminal.stderr.write(lineOf(problem));
   if (images.length === 0) return problems.length;
+  if (images.length > 1 && options.output !== undefined && isPng(options.output)) {
+    throw new ArgumentError(`output: expected a folder for the pictures of ${images.length} images, found "${options.output}"`);
+  }
   const paths = outputsOf(options.output, images, '.attention.png');
   const failed = await withLooker(options, terminal, async ({ model, look }) => {
     const { num_hidden_layers: layers, num_attention_heads: heads } = model.config;

@@ -46,6 +46,14 @@ test('attention shows all heads, one, or the rollout', async () => {
   });
 });
 
+test('attention of several images wants a folder: one picture would be written over the other', async () => {
+  await withWorkplace(async ({ picture, path, model }) => {
+    const { code, stderr } = await dinov2(['attention', picture('a.png'), picture('b.png'), '--model', model, '--output', path('one.png')]);
+    assert.is(code, 1);
+    assert.match(stderr, 'expected a folder');
+  });
+});
+
 test('match gives coordinates in the pixels of both images', async () => {
   await withWorkplace(async ({ model, picture, path }) => {
     const image = picture('a.png', { width: 48, height: 32 });
