@@ -7,7 +7,6 @@ import type { PackedMatrix, QuantizedWeight, WeightDType } from '../tensor/matri
 import { type InputStatistics, quantizeWeight } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
-import type { LayerNorm } from './layerNorm.ts';
 
 /** How a parameter starts when no checkpoint gives it: from the truncated normal distribution of the configuration, or as one value. */
 export type Initial = 'normal' | number;
@@ -41,7 +40,7 @@ export interface MatrixOptions {
   /** Another kind of number than that of the model. */
   dtype?: WeightDType;
   /** The layer norm that gives the inputs: as integers, those that vary much are divided first. */
-  norm?: LayerNorm;
+  norm?: { readonly statistics: InputStatistics };
   /** For a matrix that is part of another. */
   allocate?: () => PackedMatrix;
 }
