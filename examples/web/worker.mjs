@@ -1,6 +1,6 @@
 // What the page asks for: a model is loaded, a photo looked at, two compared. In a worker, so that the page never stalls.
 import { AutoImageProcessor, AutoModel, AutoModelForImageClassification, RawImage } from 'dinov2-wasm';
-import { classify, patchAlignedSize, patchFeatures, patchGrid, pca } from 'dinov2-wasm/tasks';
+import { classify, fitPatchPca, patchAlignedSize, patchFeatures, patchGrid } from 'dinov2-wasm/tasks';
 import { matmul, Tensor, transpose } from 'dinov2-wasm/tensor';
 
 const file = (name) => async () => fetch(new URL(`../model/${name}`, import.meta.url));
@@ -47,7 +47,8 @@ const calls = {
     const [rows, columns] = patchGrid(model.config, pixel_values);
     const features = patchFeatures(last_hidden_state, [rows, columns]); // (1, rows, columns, hidden)
     seen[slot] = { rows, columns, unit: unitRows(features.reshape(rows * columns, features.dims.at(-1))) };
-    return { labels, width, height, rows, columns, colors: pca([features])[0].data, heads: headsOf(attentions.at(-1), rows * columns) };
+    const { colors } = fitPatchPca([features.at(0)], { foreground: 'all' }).colorsOf(features.at(0));
+    return { labels, width, height, rows, columns, colors: colors.data, heads: headsOf(attentions.at(-1), rows * columns) };
   },
 
   /** Patches that are each other's nearest, the most alike first; places are fractions of width and height. */
