@@ -1,81 +1,85 @@
 /**
  * The packed form of a right-hand matrix of 8-bit integers, k rows and n columns, as i8_gemm reads it: panels of 8 columns, ceil(n / 8) of them,
- * each 8 scales, 8 biases, the 8 sums of its columns (i32), then ceil(k / 4) times 8 columns of 4 integers. What is beyond n or k is 0. The value
- * of an integer is scale * q. Size: ceil(n / 8) * (96 + ceil(k / 4) * 32) bytes.
+ * each 8 biases and then, for every GROUP rows (../quantize/i8_form.ts), 8 scales, the 8 sums of the group's columns (i32), and for every 4 rows 8
+ * columns of 4 integers. What is beyond n or k is 0. The value of an integer is the scale of its group and column * q.
+ * Size: ceil(n / 8) * (32 + ceil(k / GROUP) * 64 + ceil(k / 4) * 32) bytes.
  */
 
-import { SMALLEST_SCALE } from '../quantize/i8_form';
+import { GROUP, groupsOf, SMALLEST_SCALE } from '../quantize/i8_form';
 
 /**
- * i8_pack(n, k, q, scales, bias, target): from a matrix (n, k) given by columns, as nn.Linear keeps its weight; scales (n), bias (n) or 0 for
- * none.
+ * i8_pack(n, k, q, scales, bias, target): from a matrix (n, k) given by columns, as nn.Linear keeps its weight; scales (n, groups), bias (n) or 0
+ * for none.
  */
 export function i8_pack(n: i32, k: i32, q: usize, scales: usize, bias: usize, target: usize): void {
-  for (let j = 0; j < n; j += 8, q += <usize>k << 3) {
-    const columns = min(8, n - j);
-    memory.fill(target, 0, 96);
-    for (let column: usize = 0; column < <usize>columns; column++) {
-      const at = column << 2;
-      const row = q + column * <usize>k;
-      store<f32>(target + at, load<f32>(scales + (<usize>j << 2) + at));
-      if (bias) store<f32>(target + at, load<f32>(bias + (<usize>j << 2) + at), 32);
+  const groups = groupsOf(k);
+  memory.fill(target, 0, panelBytes(k) * <usize>((n + 7) >> 3));
+  for (let j = 0; j < n; j++) {
+    const column = <usize>(j & 7) << 2;
+    let to = target + <usize>(j >> 3) * panelBytes(k) + column;
+    if (bias) store<f32>(to, load<f32>(bias + (<usize>j << 2)));
+    to += 32;
+    for (let group = 0; group < groups; group++, scales += 4) {
+      const count = min(GROUP, k - group * GROUP);
+      const head = to;
       let sum: i32 = 0;
-      for (let i = 0; i < k; i++) sum += <i32>load<i8>(row + i);
-      store<i32>(target + at, sum, 64);
-    }
-    target += 96;
-    for (let i = 0; i < k; i += 4, target += 32) {
-      v128.store(target, i32x4.splat(0));
-      v128.store(target, i32x4.splat(0), 16);
-      for (let column: usize = 0; column < <usize>columns; column++) {
-        const from = q + column * <usize>k + i;
-        if (k - i >= 4) store<i32>(target + (column << 2), load<i32>(from));
-        else memory.copy(target + (column << 2), from, k - i);
+      to += 64;
+      for (let i = 0; i < count; i++, q++) {
+        const value = load<i8>(q);
+        sum += <i32>value;
+        store<i8>(to + (<usize>(i >> 2) << 5) + <usize>(i & 3), value);
       }
+      store<f32>(head, load<f32>(scales));
+      store<i32>(head, sum, 32);
+      to += <usize>((count + 3) >> 2) << 5;
     }
   }
 }
 
-/** i8_unpack(n, k, source, q, scales, bias): the inverse of i8_pack, q (n, k), scales (n), bias (n). */
+/** i8_unpack(n, k, source, q, scales, bias): the inverse of i8_pack, q (n, k), scales (n, groups), bias (n). */
 export function i8_unpack(n: i32, k: i32, source: usize, q: usize, scales: usize, bias: usize): void {
-  const panel = panelBytes(k);
-  for (let j: usize = 0; j < <usize>n; j++) {
-    const head = source + (j >> 3) * panel + ((j & 7) << 2);
-    store<f32>(scales + (j << 2), load<f32>(head));
-    store<f32>(bias + (j << 2), load<f32>(head, 32));
-    for (let i: usize = 0; i < <usize>k; i++, q++) store<i8>(q, load<i8>(head + 96 + ((i >> 2) << 5) + (i & 3)));
+  const groups = groupsOf(k);
+  for (let j = 0; j < n; j++) {
+    let from = source + <usize>(j >> 3) * panelBytes(k) + (<usize>(j & 7) << 2);
+    store<f32>(bias + (<usize>j << 2), load<f32>(from));
+    from += 32;
+    for (let group = 0; group < groups; group++, scales += 4) {
+      const count = min(GROUP, k - group * GROUP);
+      store<f32>(scales, load<f32>(from));
+      from += 64;
+      for (let i = 0; i < count; i++, q++) store<i8>(q, load<i8>(from + (<usize>(i >> 2) << 5) + <usize>(i & 3)));
+      from += <usize>((count + 3) >> 2) << 5;
+    }
   }
 }
 
 /**
- * i8_quantize_weights(n, k, x, multiplier, q, scales): x (n, k) times multiplier (k; 0 for none) ~ scales (n) * q (n, k), the scale of a row being
- * its largest magnitude / 127, q its nearest integers: |x - scale q| <= 0.5001 scale. A row whose scale would be below 2^-110, as one of zeros, becomes
+ * i8_quantize_weights(n, k, group, x, q, scales): x (n, k) ~ scales (n, ceil(k / group)) * q (n, k), the scale of so many numbers of a row being their
+ * largest magnitude / 127, q the nearest integers: |x - scale q| <= 0.5001 scale. A group whose scale would be below 2^-110, as one of zeros, becomes
  * zeros with the scale 1, so that no scale is 0; one with a NaN or an infinity has the scale NaN.
  */
-export function i8_quantize_weights(n: i32, k: i32, x: usize, multiplier: usize, q: usize, scales: usize): void {
-  for (let j = 0; j < n; j++, x += <usize>k << 2, q += k, scales += 4) {
-    let largest: f32 = 0;
-    for (let i: usize = 0; i < <usize>k; i++) largest = max(largest, abs(at(x, multiplier, i))); // keeps NaN
-    const scale = largest / 127;
-    const known = scale >= SMALLEST_SCALE && scale < Infinity;
-    const inverse: f32 = known ? <f32>1.0 / scale : 0;
-    for (let i: usize = 0; i < <usize>k; i++) {
-      store<i8>(q + i, known ? <i8>max<f32>(-127, min<f32>(127, nearest(at(x, multiplier, i) * inverse))) : 0);
+export function i8_quantize_weights(n: i32, k: i32, group: i32, x: usize, q: usize, scales: usize): void {
+  for (let j = 0; j < n; j++) {
+    for (let first = 0; first < k; first += group, scales += 4) {
+      const count = <usize>min(group, k - first);
+      let largest: f32 = 0;
+      for (let i: usize = 0; i < count; i++) largest = max(largest, abs(load<f32>(x + (i << 2)))); // keeps NaN
+      const scale = largest / 127;
+      const known = scale >= SMALLEST_SCALE && scale < Infinity;
+      const inverse: f32 = known ? <f32>1.0 / scale : 0;
+      for (let i: usize = 0; i < count; i++) {
+        store<i8>(q + i, known ? <i8>max<f32>(-127, min<f32>(127, nearest(load<f32>(x + (i << 2)) * inverse))) : 0);
+      }
+      store<f32>(scales, known ? scale : scale < SMALLEST_SCALE ? 1 : NaN);
+      x += count << 2;
+      q += count;
     }
-    store<f32>(scales, known ? scale : scale < SMALLEST_SCALE ? 1 : NaN);
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function at(x: usize, multiplier: usize, i: usize): f32 {
-  const value = load<f32>(x + (i << 2));
-  return multiplier ? value * load<f32>(multiplier + (i << 2)) : value;
 }
 
 /** Bytes of a panel. */
 // @ts-ignore: decorator
 @inline
 export function panelBytes(k: i32): usize {
-  return 96 + (<usize>((k + 3) >> 2) << 5);
+  return 32 + (<usize>groupsOf(k) << 6) + (<usize>((k + 3) >> 2) << 5);
 }

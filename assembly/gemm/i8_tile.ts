@@ -1,106 +1,134 @@
 /**
- * i8_pairs_tile(m, columns, k, heads, a, w, panel, c, ldc, scale)
- * i8_bytes_tile(m, columns, k, heads, a, panel, c, ldc, scale)
+ * i8_pairs_tile(m, columns, k, heads, a, w, panel, c, ldc, scale, sums)
+ * i8_bytes_tile(m, columns, k, heads, a, panel, c, ldc, scale, sums)
  *   one panel of an integer product: c (m, columns <= 8) = a . w + bias, or with a scale (columns) c += scale * (a . w + bias)
  *
  * a: quantised rows, heads their scales and zero points (i8_form.ts); panel: packed weights (i8_pack.ts); w: the panel's integers widened to 16
- * bits by `widen`. The sums are exact integers while k * 255 * 127 < 2^31, that is k < 66311; they become floats once, at the end.
+ * bits by `widen`. sums: where the floats of a block of rows grow, 8 a row. The sums of a group are exact integers, and exact as floats; the groups
+ * are added in their order.
  *
  * A block of rows is computed whole even where m leaves some of it unused.
  */
-import { BYTES_ROWS, PAIRS_ROWS } from '../quantize/i8_form';
+import { BYTES_ROWS, GROUP, PAIRS_ROWS } from '../quantize/i8_form';
 import { madd } from '../simd';
 import { putRow } from './f32_tile';
 
 /** The integers of a panel as pairs of 16 bits: [k / 2][8 columns][2]. */
 export function widen(k: i32, panel: usize, w: usize): void {
-  panel += 96;
-  for (const end = panel + (<usize>((k + 3) >> 2) << 5); panel < end; panel += 32, w += 64) {
-    const left = v128.load(panel);
-    const right = v128.load(panel, 16);
-    // 4 columns of 4: their first two, then their last two
-    const l = i8x16.shuffle(left, left, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-    const r = i8x16.shuffle(right, right, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-    v128.store(w, i16x8.extend_low_i8x16_s(l));
-    v128.store(w, i16x8.extend_low_i8x16_s(r), 16);
-    v128.store(w, i16x8.extend_high_i8x16_s(l), 32);
-    v128.store(w, i16x8.extend_high_i8x16_s(r), 48);
+  panel += 32;
+  for (; k > 0; k -= GROUP) {
+    panel += 64;
+    for (const end = panel + (<usize>((min(k, GROUP) + 3) >> 2) << 5); panel < end; panel += 32, w += 64) {
+      const left = v128.load(panel);
+      const right = v128.load(panel, 16);
+      // 4 columns of 4: their first two, then their last two
+      const l = i8x16.shuffle(left, left, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+      const r = i8x16.shuffle(right, right, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+      v128.store(w, i16x8.extend_low_i8x16_s(l));
+      v128.store(w, i16x8.extend_low_i8x16_s(r), 16);
+      v128.store(w, i16x8.extend_high_i8x16_s(l), 32);
+      v128.store(w, i16x8.extend_high_i8x16_s(r), 48);
+    }
   }
 }
 
-export function i8_pairs_tile(m: i32, columns: i32, k: i32, heads: usize, a: usize, w: usize, panel: usize, c: usize, ldc: i32, scale: usize): void {
+export function i8_pairs_tile(
+  m: i32, columns: i32, k: i32, heads: usize, a: usize, w: usize, panel: usize, c: usize, ldc: i32, scale: usize, sums: usize,
+): void {
   const cs = <usize>ldc << 2;
-  const bytes = <usize>((k + 3) & ~3) * (PAIRS_ROWS << 1);
-  for (; m > 0; m -= PAIRS_ROWS, heads += PAIRS_ROWS << 3, a += bytes, c += cs * PAIRS_ROWS) {
-    const zero = i32x4.splat(0);
-    let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero, c40 = zero, c41 = zero;
-    let from = a;
+  for (; m > 0; m -= PAIRS_ROWS) {
+    begin(PAIRS_ROWS, panel, sums);
     let weights = w;
-    for (const end = a + bytes; from < end; from += PAIRS_ROWS << 2, weights += 32) {
-      const w0 = v128.load(weights);
-      const w1 = v128.load(weights, 16);
-      let x = v128.load32_splat(from);
-      c00 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c00);
-      c01 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c01);
-      x = v128.load32_splat(from, 4);
-      c10 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c10);
-      c11 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c11);
-      x = v128.load32_splat(from, 8);
-      c20 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c20);
-      c21 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c21);
-      x = v128.load32_splat(from, 12);
-      c30 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c30);
-      c31 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c31);
-      x = v128.load32_splat(from, 16);
-      c40 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c40);
-      c41 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c41);
+    let head = panel + 32;
+    for (let left = k; left > 0; left -= GROUP) {
+      const count = <usize>(min(left, GROUP) + 3) & ~3;
+      const zero = i32x4.splat(0);
+      let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero, c40 = zero, c41 = zero;
+      for (const end = a + count * (PAIRS_ROWS << 1); a < end; a += PAIRS_ROWS << 2, weights += 32) {
+        const w0 = v128.load(weights);
+        const w1 = v128.load(weights, 16);
+        let x = v128.load32_splat(a);
+        c00 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c00);
+        c01 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c01);
+        x = v128.load32_splat(a, 4);
+        c10 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c10);
+        c11 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c11);
+        x = v128.load32_splat(a, 8);
+        c20 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c20);
+        c21 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c21);
+        x = v128.load32_splat(a, 12);
+        c30 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c30);
+        c31 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c31);
+        x = v128.load32_splat(a, 16);
+        c40 = i32x4.add(i32x4.dot_i16x8_s(x, w0), c40);
+        c41 = i32x4.add(i32x4.dot_i16x8_s(x, w1), c41);
+      }
+      const s0 = v128.load(head);
+      const s1 = v128.load(head, 16);
+      gather(heads, s0, s1, sums, c00, c01);
+      gather(heads + 8, s0, s1, sums + 32, c10, c11);
+      gather(heads + 16, s0, s1, sums + 64, c20, c21);
+      gather(heads + 24, s0, s1, sums + 96, c30, c31);
+      gather(heads + 32, s0, s1, sums + 128, c40, c41);
+      heads += PAIRS_ROWS << 3;
+      head += 64 + (count << 3);
     }
-    put(columns, heads, panel, c, c00, c01, scale);
-    if (m > 1) put(columns, heads + 8, panel, c + cs, c10, c11, scale);
-    if (m > 2) put(columns, heads + 16, panel, c + 2 * cs, c20, c21, scale);
-    if (m > 3) put(columns, heads + 24, panel, c + 3 * cs, c30, c31, scale);
-    if (m > 4) put(columns, heads + 32, panel, c + 4 * cs, c40, c41, scale);
+    finish(min(m, PAIRS_ROWS), columns, c, cs, scale, sums);
+    c += cs * PAIRS_ROWS;
   }
 }
 
 /** Of the relaxed build only. */
-export function i8_bytes_tile(m: i32, columns: i32, k: i32, heads: usize, a: usize, panel: usize, c: usize, ldc: i32, scale: usize): void {
+export function i8_bytes_tile(
+  m: i32, columns: i32, k: i32, heads: usize, a: usize, panel: usize, c: usize, ldc: i32, scale: usize, sums: usize,
+): void {
   if (!ASC_FEATURE_RELAXED_SIMD) unreachable();
   const cs = <usize>ldc << 2;
-  const bytes = <usize>((k + 3) & ~3) * BYTES_ROWS;
-  for (; m > 0; m -= BYTES_ROWS, heads += BYTES_ROWS << 3, a += bytes, c += cs * BYTES_ROWS) {
-    const zero = i32x4.splat(0);
-    let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero, c40 = zero, c41 = zero, c50 = zero, c51 = zero;
-    let from = a;
-    let weights = panel + 96;
-    for (const end = a + bytes; from < end; from += BYTES_ROWS << 2, weights += 32) {
-      const w0 = v128.load(weights);
-      const w1 = v128.load(weights, 16);
-      let x = v128.load32_splat(from);
-      c00 = dot(w0, x, c00);
-      c01 = dot(w1, x, c01);
-      x = v128.load32_splat(from, 4);
-      c10 = dot(w0, x, c10);
-      c11 = dot(w1, x, c11);
-      x = v128.load32_splat(from, 8);
-      c20 = dot(w0, x, c20);
-      c21 = dot(w1, x, c21);
-      x = v128.load32_splat(from, 12);
-      c30 = dot(w0, x, c30);
-      c31 = dot(w1, x, c31);
-      x = v128.load32_splat(from, 16);
-      c40 = dot(w0, x, c40);
-      c41 = dot(w1, x, c41);
-      x = v128.load32_splat(from, 20);
-      c50 = dot(w0, x, c50);
-      c51 = dot(w1, x, c51);
+  for (; m > 0; m -= BYTES_ROWS) {
+    begin(BYTES_ROWS, panel, sums);
+    let head = panel + 32;
+    for (let left = k; left > 0; left -= GROUP) {
+      const count = <usize>(min(left, GROUP) + 3) & ~3;
+      const zero = i32x4.splat(0);
+      let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero, c40 = zero, c41 = zero, c50 = zero, c51 = zero;
+      let weights = head + 64;
+      for (const end = a + count * BYTES_ROWS; a < end; a += BYTES_ROWS << 2, weights += 32) {
+        const w0 = v128.load(weights);
+        const w1 = v128.load(weights, 16);
+        let x = v128.load32_splat(a);
+        c00 = dot(w0, x, c00);
+        c01 = dot(w1, x, c01);
+        x = v128.load32_splat(a, 4);
+        c10 = dot(w0, x, c10);
+        c11 = dot(w1, x, c11);
+        x = v128.load32_splat(a, 8);
+        c20 = dot(w0, x, c20);
+        c21 = dot(w1, x, c21);
+        x = v128.load32_splat(a, 12);
+        c30 = dot(w0, x, c30);
+        c31 = dot(w1, x, c31);
+        x = v128.load32_splat(a, 16);
+        c40 = dot(w0, x, c40);
+        c41 = dot(w1, x, c41);
+        x = v128.load32_splat(a, 20);
+        c50 = dot(w0, x, c50);
+        c51 = dot(w1, x, c51);
+      }
+      const s0 = v128.load(head);
+      const s1 = v128.load(head, 16);
+      const z0 = v128.load(head, 32);
+      const z1 = v128.load(head, 48);
+      gather(heads, s0, s1, sums, shifted(heads, z0, c00), shifted(heads, z1, c01));
+      gather(heads + 8, s0, s1, sums + 32, shifted(heads + 8, z0, c10), shifted(heads + 8, z1, c11));
+      gather(heads + 16, s0, s1, sums + 64, shifted(heads + 16, z0, c20), shifted(heads + 16, z1, c21));
+      gather(heads + 24, s0, s1, sums + 96, shifted(heads + 24, z0, c30), shifted(heads + 24, z1, c31));
+      gather(heads + 32, s0, s1, sums + 128, shifted(heads + 32, z0, c40), shifted(heads + 32, z1, c41));
+      gather(heads + 40, s0, s1, sums + 160, shifted(heads + 40, z0, c50), shifted(heads + 40, z1, c51));
+      heads += BYTES_ROWS << 3;
+      head = weights;
     }
-    put(columns, heads, panel, c, c00, c01, scale);
-    if (m > 1) put(columns, heads + 8, panel, c + cs, c10, c11, scale);
-    if (m > 2) put(columns, heads + 16, panel, c + 2 * cs, c20, c21, scale);
-    if (m > 3) put(columns, heads + 24, panel, c + 3 * cs, c30, c31, scale);
-    if (m > 4) put(columns, heads + 32, panel, c + 4 * cs, c40, c41, scale);
-    if (m > 5) put(columns, heads + 40, panel, c + 5 * cs, c50, c51, scale);
+    finish(min(m, BYTES_ROWS), columns, c, cs, scale, sums);
+    c += cs * BYTES_ROWS;
   }
 }
 
@@ -112,15 +140,37 @@ function dot(w: v128, x: v128, c: v128): v128 {
   return c;
 }
 
-/** One row of a tile to memory: (sum - zero * sum of the column) * scale of the row * scale of the column + bias. */
+/** The biases to the sums of every row. */
 // @ts-ignore: decorator
 @inline
-function put(columns: i32, head: usize, panel: usize, c: usize, sum0: v128, sum1: v128, scale: usize): void {
+function begin(rows: i32, panel: usize, sums: usize): void {
+  const b0 = v128.load(panel);
+  const b1 = v128.load(panel, 16);
+  for (let row = 0; row < rows; row++, sums += 32) {
+    v128.store(sums, b0);
+    v128.store(sums, b1, 16);
+  }
+}
+
+/** A group's sums of one row without the zero point of the row: sum - zero * sum of the column. */
+// @ts-ignore: decorator
+@inline
+function shifted(head: usize, columnSums: v128, sum: v128): v128 {
+  return i32x4.sub(sum, i32x4.mul(v128.load32_splat(head, 4), columnSums));
+}
+
+/** A group's sums of one row to its floats: += sum * scale of the row * scale of the column. */
+// @ts-ignore: decorator
+@inline
+function gather(head: usize, s0: v128, s1: v128, sums: usize, sum0: v128, sum1: v128): void {
   const rowScale = v128.load32_splat(head);
-  const zero = v128.load32_splat(head, 4);
-  sum0 = i32x4.sub(sum0, i32x4.mul(zero, v128.load(panel, 64)));
-  sum1 = i32x4.sub(sum1, i32x4.mul(zero, v128.load(panel, 80)));
-  const x0 = madd(f32x4.mul(f32x4.convert_i32x4_s(sum0), rowScale), v128.load(panel), v128.load(panel, 32));
-  const x1 = madd(f32x4.mul(f32x4.convert_i32x4_s(sum1), rowScale), v128.load(panel, 16), v128.load(panel, 48));
-  putRow(columns, c, x0, x1, scale);
+  v128.store(sums, madd(f32x4.mul(f32x4.convert_i32x4_s(sum0), rowScale), s0, v128.load(sums)));
+  v128.store(sums, madd(f32x4.mul(f32x4.convert_i32x4_s(sum1), rowScale), s1, v128.load(sums, 16)), 16);
+}
+
+/** The rows to c. */
+// @ts-ignore: decorator
+@inline
+function finish(rows: i32, columns: i32, c: usize, cs: usize, scale: usize, sums: usize): void {
+  for (let row = 0; row < rows; row++, c += cs, sums += 32) putRow(columns, c, v128.load(sums), v128.load(sums, 16), scale);
 }

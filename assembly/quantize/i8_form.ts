@@ -2,8 +2,10 @@
  * How the operands of an integer product lie in memory, which depends on what multiplies them fastest on this host (src/runtime/features.ts
  * finds out). The integers, and so the results, are the same in each.
  *
- * A quantised row of x is a scale, a zero point z and integers q of 0 to 255, x[i] ~ scale * (q[i] - z). Rows stand in blocks of `rowsOf` a
- * form, k in steps of `stepOf`: [block][k / step][row][step], k padded to a multiple of 4. Room for them: rows padded to whole blocks.
+ * Every GROUP numbers of a row of x that follow one another, the last of them what is left, have a scale and a zero point z of their own and
+ * integers q of 0 to 255: x[i] ~ scale * (q[i] - z). An outlier then costs its group precision, and no other. Rows stand in blocks of `rowsOf`
+ * rows. The integers: [block][k / step][row][step], a step being what one instruction multiplies, a pair or 4 bytes, k padded to a multiple of 4.
+ * The heads, a scale (f32) and a zero point (i32) each: [block][group][row]. Room for both: rows padded to whole blocks.
  *
  *   Pairs      16 bit, q - z: i32x4.dot_i16x8_s, which every host has
  *   Unsigned    8 bit, q: i32x4.relaxed_dot_i8x16_i7x16_add_s where it multiplies signed by unsigned 8 bits exactly (x64 with VNNI)
@@ -14,6 +16,11 @@ export const enum Form {
   Unsigned = 1,
   Signed = 2,
 }
+
+/** Numbers that share a scale. A sum of so many products fits into 24 bits, so that it becomes a float exactly. */
+// @ts-ignore: decorator
+@inline
+export const GROUP: i32 = 128;
 
 /**
  * Rows of a block, which are those of a tile. 5 x 8 sums of pairs, 2 weights, 1 input and 1 product are 14 of the 15 registers that V8 gives on
@@ -37,10 +44,23 @@ export function rowsOf(form: Form): i32 {
   return form == Form.Pairs ? PAIRS_ROWS : BYTES_ROWS;
 }
 
+// @ts-ignore: decorator
+@inline
+export function groupsOf(k: i32): i32 {
+  return (k + GROUP - 1) / GROUP;
+}
+
 /** Bytes of a quantised row: k padded to a multiple of 4. */
 // @ts-ignore: decorator
 @inline
 export function rowBytes(form: Form, k: i32): usize {
   const padded = <usize>((k + 3) & ~3);
   return form == Form.Pairs ? padded << 1 : padded;
+}
+
+/** Bytes of a block from four columns to the next four. */
+// @ts-ignore: decorator
+@inline
+export function stepBytes(form: Form): usize {
+  return form == Form.Pairs ? PAIRS_ROWS << 3 : BYTES_ROWS << 2;
 }

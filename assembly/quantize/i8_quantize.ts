@@ -1,67 +1,62 @@
 /**
- * i8_quantize(form, rows, columns, x, ldx, multiplier, heads, y)
- *   x (rows, columns), rows ldx elements apart, times multiplier (columns; 0 for none) -> quantised rows (i8_form.ts): y, and heads (rows), each
- *   its scale (f32) and the zero point that the product has to take off (i32)
+ * i8_quantize(form, rows, columns, x, ldx, heads, y)
+ *   x (rows, columns), rows ldx elements apart -> quantised rows (i8_form.ts): y, and heads, each the scale of a group and the zero point that the
+ *   product has to take off
  *
- * i8_layer_norm(form, rows, columns, x, weight, bias, epsilon, multiplier, room, heads, y)
+ * i8_layer_norm(form, rows, columns, x, weight, bias, epsilon, room, heads, y)
  *   the same of the layer norm of x, rows columns elements apart; room: a row of floats
  *
  * scale = (max - min) / 255 with 0 between min and max, z = round(-min / scale), q = round(x / scale) + z, ties to even (Jacob et al. 2018,
  * "Quantization and training of neural networks for efficient integer-arithmetic-only inference"): 0 is exact and |x - scale (q - z)| <= 0.5001 scale.
- * A row with a NaN or an infinity has the scale NaN, so that all of its products are NaN; one whose scale would be below 2^-110 has the scale 0 and
- * becomes zeros.
+ * A group with a NaN or an infinity has the scale NaN, so that all products of its row are NaN; one whose scale would be below 2^-110 has the scale 0
+ * and becomes zeros.
  */
 import { f32_layer_norm } from '../norm/f32_layer_norm';
 import { loadTail, maxLanes, minLanes } from '../simd';
-import { BYTES_ROWS, Form, PAIRS_ROWS, rowBytes, rowsOf, SMALLEST_SCALE } from './i8_form';
+import { Form, GROUP, groupsOf, PAIRS_ROWS, rowBytes, rowsOf, SMALLEST_SCALE, stepBytes } from './i8_form';
 
-export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, multiplier: usize, heads: usize, y: usize): void {
-  for (let row = 0; row < rows; row++, x += <usize>ldx << 2, heads += 8) quantizeRow(form, columns, x, multiplier, heads, y + place(form, row, columns));
+export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, heads: usize, y: usize): void {
+  for (let row = 0; row < rows; row++, x += <usize>ldx << 2) quantizeRow(form, row, columns, x, heads, y);
 }
 
 export function i8_layer_norm(
-  form: Form, rows: i32, columns: i32, x: usize, weight: usize, bias: usize, epsilon: f32, multiplier: usize, room: usize, heads: usize, y: usize,
+  form: Form, rows: i32, columns: i32, x: usize, weight: usize, bias: usize, epsilon: f32, room: usize, heads: usize, y: usize,
 ): void {
-  for (let row = 0; row < rows; row++, x += <usize>columns << 2, heads += 8) {
+  for (let row = 0; row < rows; row++, x += <usize>columns << 2) {
     f32_layer_norm(1, columns, x, weight, bias, epsilon, room);
-    quantizeRow(form, columns, room, multiplier, heads, y + place(form, row, columns));
+    quantizeRow(form, row, columns, room, heads, y);
   }
 }
 
-/** Where a row begins within the blocks. */
-// @ts-ignore: decorator
-@inline
-function place(form: Form, row: i32, columns: i32): usize {
-  const block = rowsOf(form);
-  return <usize>(row / block * block) * rowBytes(form, columns) + (<usize>(row % block) << 2);
+/** x (columns) to its place, group by group. */
+function quantizeRow(form: Form, row: i32, columns: i32, x: usize, heads: usize, y: usize): void {
+  const tile = rowsOf(form);
+  const first = row / tile * tile;
+  const within = row - first;
+  heads += <usize>(first * groupsOf(columns) + within) << 3;
+  y += <usize>first * rowBytes(form, columns) + (<usize>within << 2);
+  for (; columns > 0; columns -= GROUP, x += GROUP << 2, heads += <usize>tile << 3, y += stepBytes(form) * (GROUP >> 2)) {
+    quantizeGroup(form, min(GROUP, columns), x, heads, y);
+  }
 }
 
 const PART: f32 = 0.00392156862745098; // 1 / 255
 const ROUND: f32 = 12582912; // 1.5 2^23: added to a small number, it leaves its nearest integer in the lowest bits
 const ROUND_BITS: i32 = 0x4b400000;
 
-/** x (columns) to a place within a block. */
-function quantizeRow(form: Form, columns: i32, x: usize, multiplier: usize, head: usize, y: usize): void {
+/** x (columns <= GROUP) to a place within a block. */
+function quantizeGroup(form: Form, columns: i32, x: usize, head: usize, y: usize): void {
   const whole = (<usize>columns & ~3) << 2;
   const tail = columns & 3;
   const magnitude = i32x4.splat(0x7fffffff);
-  let low = tail ? scaledTail(x + whole, multiplier ? multiplier + whole : 0, tail) : f32x4.splat(0);
+  let low = tail ? loadTail(x + whole, tail) : f32x4.splat(0);
   let high = low;
   let largest = v128.and(low, magnitude); // orders NaN above infinity above all numbers
-  if (multiplier) {
-    for (let i: usize = 0; i < whole; i += 16) {
-      const v = f32x4.mul(v128.load(x + i), v128.load(multiplier + i));
-      low = f32x4.pmin(low, v);
-      high = f32x4.pmax(high, v);
-      largest = i32x4.max_s(largest, v128.and(v, magnitude));
-    }
-  } else {
-    for (let i: usize = 0; i < whole; i += 16) {
-      const v = v128.load(x + i);
-      low = f32x4.pmin(low, v);
-      high = f32x4.pmax(high, v);
-      largest = i32x4.max_s(largest, v128.and(v, magnitude));
-    }
+  for (let i: usize = 0; i < whole; i += 16) {
+    const v = v128.load(x + i);
+    low = f32x4.pmin(low, v);
+    high = f32x4.pmax(high, v);
+    largest = i32x4.max_s(largest, v128.and(v, magnitude));
   }
   const finite = !v128.any_true(i32x4.gt_s(largest, i32x4.splat(0x7f7fffff)));
   const bottom = min<f32>(0, minLanes(low));
@@ -80,30 +75,14 @@ function quantizeRow(form: Form, columns: i32, x: usize, multiplier: usize, head
   const most = i16x8.splat(<i16>(255 - zero));
   const offset = i16x8.splat(<i16>zero);
   const sign = i8x16.splat(form == Form.Signed ? -128 : 0);
-  const step: usize = form == Form.Pairs ? PAIRS_ROWS << 3 : BYTES_ROWS << 2; // bytes from four columns to the next four
+  const step = stepBytes(form);
   if (!known) {
     // NaN times 0 is no number
     for (let i: usize = 0; i < <usize>columns; i += 4, y += step) put(form, f32x4.splat(0), factor, round, bits, least, most, offset, sign, y);
     return;
   }
-  if (multiplier) {
-    for (let i: usize = 0; i < whole; i += 16, y += step) {
-      put(form, f32x4.mul(v128.load(x + i), v128.load(multiplier + i)), factor, round, bits, least, most, offset, sign, y);
-    }
-  } else {
-    for (let i: usize = 0; i < whole; i += 16, y += step) put(form, v128.load(x + i), factor, round, bits, least, most, offset, sign, y);
-  }
-  if (tail) {
-    const v = scaledTail(x + whole, multiplier ? multiplier + whole : 0, tail);
-    put(form, v, factor, round, bits, least, most, offset, sign, y);
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function scaledTail(x: usize, multiplier: usize, tail: i32): v128 {
-  const v = loadTail(x, tail);
-  return multiplier ? f32x4.mul(v, loadTail(multiplier, tail)) : v;
+  for (let i: usize = 0; i < whole; i += 16, y += step) put(form, v128.load(x + i), factor, round, bits, least, most, offset, sign, y);
+  if (tail) put(form, loadTail(x + whole, tail), factor, round, bits, least, most, offset, sign, y);
 }
 
 /** Four numbers as integers q - z, where rounding may have gone one too far, or q. */

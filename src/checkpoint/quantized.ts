@@ -1,19 +1,20 @@
 import { CheckpointError } from '../errors.ts';
 import { describe } from '../files/json.ts';
 import type { QuantizedWeight } from '../tensor/matrix/packedMatrix.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { GROUP, groupsOf } from '../tensor/matrix/quantizedRows.ts';
+import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { NamedTensor } from './safetensors.ts';
 
 /**
- * How weights of 8 bits stand in a checkpoint: `X.weight` as int8 (outputs, inputs, ...), beside it `X.weight_scale`, float32 (outputs), and, where
- * inputs are to be divided before they are quantised, `X.input_scale`, float32 (inputs). The weight is
+ * How weights of 8 bits stand in a checkpoint: `X.weight` as int8 (outputs, inputs, ...) and beside it `X.weight_scale`, float32 (outputs, groups), a
+ * scale for every 128 inputs:
  *
- *   weight[o, i] = weight_scale[o] * integer[o, i] / input_scale[i]
+ *   weight[o, i] = weight_scale[o, floor(i / 128)] * integer[o, i]
  *
- * Weights of more than two dimensions, those of convolutions, have no input scales. All other tensors are floats as ever.
+ * The inputs of a convolution, (outputs, channels, height, width), count in the order height, width, channel. All other tensors are floats as ever.
  */
-const SCALE = /\.(weight|input)_scale$/;
+const SCALE = /\.weight_scale$/;
 
 /** Whether there are weights of 8 bits in a checkpoint. */
 export function isQuantized(checkpoint: Checkpoint): boolean {
@@ -30,46 +31,35 @@ export function isScale(checkpoint: Checkpoint, name: string): boolean {
  * @throws {CheckpointError} naming scales that are missing, of another number, not finite or not above 0
  */
 export async function readQuantized(checkpoint: Checkpoint, name: string): Promise<QuantizedWeight> {
-  const { dims } = checkpoint.get(name);
-  const [outputs = 0, columns = 1] = dims;
-  const inputs = inputScaleName(name);
+  const [outputs = 0, ...inputs] = checkpoint.get(name).dims;
   if (!checkpoint.entries.has(scaleName(name))) {
     throw new CheckpointError(
       `${checkpoint.name}: ${describe(name)}: expected float32, float16 or bfloat16, or int8 with scales, found int8 without ${describe(scaleName(name))}`,
     );
   }
-  if (checkpoint.entries.has(inputs) && dims.length !== 2) {
-    throw new CheckpointError(`${checkpoint.name}: ${describe(inputs)}: expected none for a weight [${dims}], found one`);
-  }
-  const scales = await readScales(checkpoint, scaleName(name), outputs);
-  const integers = (await checkpoint.read(name)).data as Int8Array;
-  return {
-    integers,
-    scales,
-    inputScales: checkpoint.entries.has(inputs) ? await readScales(checkpoint, inputs, columns) : undefined,
-  };
+  const scales = await readScales(checkpoint, scaleName(name), [outputs, groupsOf(sizeOf(inputs))]);
+  return { integers: (await checkpoint.read(name)).data as Int8Array, scales };
 }
 
 /** The tensors that stand for a weight of `dims`. */
-export function quantizedTensors(name: string, dims: readonly number[], { integers, scales, inputScales }: QuantizedWeight): NamedTensor[] {
-  const floats = (of: string, data: Float32Array): NamedTensor => ({
-    name: of,
-    dtype: 'float32',
-    dims: [data.length],
-    data: Float32Array.from(data),
-  });
+export function quantizedTensors(name: string, dims: readonly number[], { integers, scales }: QuantizedWeight): NamedTensor[] {
+  const [outputs = 0] = dims;
   return [
     { name, dtype: 'int8', dims, data: integers.slice() },
-    floats(scaleName(name), scales),
-    ...(inputScales ? [floats(inputScaleName(name), inputScales)] : []),
+    {
+      name: scaleName(name),
+      dtype: 'float32',
+      dims: [outputs, scales.length / outputs],
+      data: scales.slice(),
+    },
   ];
 }
 
-async function readScales(checkpoint: Checkpoint, name: string, count: number): Promise<Float32Array> {
+async function readScales(checkpoint: Checkpoint, name: string, wanted: readonly [outputs: number, groups: number]): Promise<Float32Array> {
   const place = `${checkpoint.name}: ${describe(name)}`;
   const { dtype, dims } = checkpoint.get(name);
-  if (dtype !== 'float32' || dims.join() !== String(count)) {
-    throw new CheckpointError(`${place}: expected float32 [${count}], one scale each, found ${dtype} [${dims}]`);
+  if (dtype !== 'float32' || dims.join() !== wanted.join()) {
+    throw new CheckpointError(`${place}: expected float32 [${wanted}], a scale for every ${GROUP} inputs, found ${dtype} [${dims}]`);
   }
   const { data } = (await checkpoint.read(name)) as Tensor<'float32'>;
   const wrong = data.findIndex((scale) => !(scale > 0 && scale < Number.POSITIVE_INFINITY));
@@ -80,8 +70,4 @@ async function readScales(checkpoint: Checkpoint, name: string, count: number): 
 
 function scaleName(weight: string): string {
   return `${weight}_scale`;
-}
-
-function inputScaleName(weight: string): string {
-  return weight.replace(/weight$/, 'input_scale');
 }

@@ -96,8 +96,8 @@ export class Dinov2Layer {
     this.#scale1 = p.tensor('layer_scale1.lambda1', [width], scale);
     this.#norm2 = new LayerNorm(p.at('norm2'), width, epsilon);
     this.#mlp = config.use_swiglu_ffn
-      ? new SwiGlu(p.at('mlp'), width, config.swigluSize, this.#norm2)
-      : new Mlp(p.at('mlp'), width, config.mlpSize, ACTIVATIONS[config.hidden_act], this.#norm2);
+      ? new SwiGlu(p.at('mlp'), width, config.swigluSize)
+      : new Mlp(p.at('mlp'), width, config.mlpSize, ACTIVATIONS[config.hidden_act]);
     this.#scale2 = p.tensor('layer_scale2.lambda1', [width], scale);
   }
 

@@ -6,7 +6,6 @@ import type { ProgressCallback } from '../hub/progress.ts';
 import type { Parameter, Parameters } from '../nn/parameters.ts';
 import { truncatedNormal } from '../nn/random.ts';
 import type { Engine } from '../runtime/engine.ts';
-import type { InputStatistics } from '../tensor/matrix/quantize.ts';
 import { addressOf, type Float32, place } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { allocateBlocks, residentBlocks, type StreamedBlocks } from './residency.ts';
@@ -19,8 +18,8 @@ export interface LoadOptions {
   calibration?: Calibration;
 }
 
-/** Statistics of the inputs of layers, by the names of their weights in the model. */
-export type Calibration = ReadonlyMap<string, InputStatistics>;
+/** The mean (inputs) of the inputs of layers, by the names of their weights in the model. */
+export type Calibration = ReadonlyMap<string, Float32Array>;
 
 /** Which tensors of a checkpoint belong to a model: `rename` gives the parameter's name, or undefined for what the model passes over. */
 export type Rename = (tensor: string) => string | undefined;
@@ -57,17 +56,16 @@ export async function loadCheckpoint(
   for (const parameter of rest) parameter.allocate();
   allocateBlocks(engine, blocks, resident);
   const fill = async (parameter: Parameter): Promise<void> => {
-    const inputs = parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined;
+    const mean = parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined;
     const name = sources.get(parameter) as string;
     try {
-      await loadParameter(engine, parameter, checkpoint, name, inputs);
+      await loadParameter(engine, parameter, checkpoint, name, mean);
     } catch (cause) {
       if (!(cause instanceof ArgumentError)) throw cause;
       throw new CheckpointError(`${checkpoint.name}: "${name}": ${cause.message}`, { cause }); // what a layer has against it
     }
   };
-  const inOrder = parameters.all.filter((parameter) => sources.has(parameter) && isResident(parameter)); // norms before what reads them
-  const first = inOrder.map((parameter) => [parameter, sources.get(parameter) as string] as const);
+  const first = [...sources].filter(([parameter]) => isResident(parameter));
   const report = progressOf(checkpoint, new Map(first), progress_callback);
   for (const [parameter, name] of first) {
     signal?.throwIfAborted();
@@ -195,7 +193,7 @@ async function loadParameter(
   parameter: Parameter,
   checkpoint: Checkpoint,
   name: string,
-  inputs: InputStatistics | undefined,
+  mean: Float32Array | undefined,
 ): Promise<void> {
   const { dtype } = checkpoint.get(name);
   if (dtype === 'int8' && parameter.loadQuantized) return parameter.loadQuantized(await readQuantized(checkpoint, name));
@@ -213,6 +211,6 @@ async function loadParameter(
         `${checkpoint.name}: "${name}": expected float32, float16 or bfloat16${parameter.loadQuantized ? ', or int8 with scales' : ''}, found ${dtype}`,
       );
     }
-    parameter.load(value, inputs);
+    parameter.load(value, mean);
   });
 }

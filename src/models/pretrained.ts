@@ -12,8 +12,8 @@ import { Parameters } from '../nn/parameters.ts';
 import { POS_EMBEDS, type PosEmbed } from '../nn/positionEmbedding.ts';
 import { checkOptions } from '../options.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
+import { InputObserver } from '../tensor/matrix/calibration.ts';
 import type { WeightDType } from '../tensor/matrix/packedMatrix.ts';
-import { InputObserver } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, fetch, owned, place, placed } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { Dinov2Config, type Dinov2ConfigFields } from './config.ts';
@@ -256,7 +256,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     } finally {
       for (const end of endings) end?.();
     }
-    return new Map([...observers].flatMap(([name, { statistics }]) => (statistics ? [[name, statistics]] : [])));
+    return new Map([...observers].flatMap(([name, { mean }]) => (mean ? [[name, mean]] : [])));
   }
 
   /** The weights by the names they have in a checkpoint of this model, each read when its turn comes, in memory of its own. */

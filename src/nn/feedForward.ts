@@ -2,7 +2,6 @@ import type { Activation } from '../runtime/kernels.ts';
 import type { Operand, PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import { swiglu } from '../tensor/ops.ts';
 import type { Float32 } from '../tensor/place.ts';
-import type { LayerNorm } from './layerNorm.ts';
 import { Linear } from './linear.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -19,9 +18,8 @@ export class Mlp implements FeedForward {
   readonly #fc2: Linear;
   readonly #activation: Activation;
 
-  /** @param norm what x comes from */
-  constructor(p: Parameters, width: number, hidden: number, activation: Activation, norm?: LayerNorm) {
-    this.#fc1 = new Linear(p.at('fc1'), width, hidden, { ...(norm && { norm }) });
+  constructor(p: Parameters, width: number, hidden: number, activation: Activation) {
+    this.#fc1 = new Linear(p.at('fc1'), width, hidden);
     this.#fc2 = new Linear(p.at('fc2'), hidden, width);
     this.#activation = activation;
   }
@@ -41,9 +39,8 @@ export class SwiGlu implements FeedForward {
   readonly #in: Linear;
   readonly #out: Linear;
 
-  /** @param norm what x comes from */
-  constructor(p: Parameters, width: number, hidden: number, norm?: LayerNorm) {
-    this.#in = new Linear(p.at('weights_in'), width, 2 * hidden, { ...(norm && { norm }) });
+  constructor(p: Parameters, width: number, hidden: number) {
+    this.#in = new Linear(p.at('weights_in'), width, 2 * hidden);
     this.#out = new Linear(p.at('weights_out'), hidden, width);
   }
 

@@ -1,19 +1,14 @@
 import type { Activation } from '../runtime/kernels.ts';
 import type { Operand, PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import type { Float32 } from '../tensor/place.ts';
-import type { MatrixOptions, Parameters } from './parameters.ts';
+import type { Parameters } from './parameters.ts';
 
 /** y = x W^T + b */
 export class Linear {
   readonly #matrix: () => PackedMatrix;
 
-  constructor(
-    p: Parameters,
-    inputs: number,
-    outputs: number,
-    { bias = true, ...options }: { bias?: boolean } & Pick<MatrixOptions, 'norm'> = {},
-  ) {
-    this.#matrix = p.matrix(outputs, [inputs], { bias, ...options });
+  constructor(p: Parameters, inputs: number, outputs: number, { bias = true }: { bias?: boolean } = {}) {
+    this.#matrix = p.matrix(outputs, [inputs], { bias });
   }
 
   /** What reads the input. */

@@ -2,9 +2,9 @@ import { ArgumentError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { PANEL } from '../runtime/kernels.ts';
 import { repeat, type WeightOrder } from '../tensor/conv.ts';
+import { biasCorrection } from '../tensor/matrix/calibration.ts';
 import { createMatrix } from '../tensor/matrix/createMatrix.ts';
 import type { PackedMatrix, QuantizedWeight, WeightDType } from '../tensor/matrix/packedMatrix.ts';
-import { type InputStatistics, quantizeWeight } from '../tensor/matrix/quantize.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 
@@ -21,8 +21,8 @@ export interface Parameter {
   readonly bytes: number;
   /** Takes engine memory for it, once. */
   allocate(): void;
-  /** Copies the elements, of `dims`, to where the layer reads them; as integers with regard to what is known of its inputs. */
-  load(value: Float32, inputs?: InputStatistics): void;
+  /** Copies the elements, of `dims`, to where the layer reads them; the mean of its inputs corrects what making them integers changes. */
+  load(value: Float32, mean?: Float32Array): void;
   /** The same from integers, for a weight that is a matrix. */
   loadQuantized?(weight: QuantizedWeight): void;
   /** The elements as they were loaded, in memory of their own. */
@@ -39,8 +39,6 @@ const BYTES: Readonly<Record<WeightDType, number>> = { float32: 4, float16: 2, i
 export interface MatrixOptions {
   /** Another kind of number than that of the model. */
   dtype?: WeightDType;
-  /** The layer norm that gives the inputs: as integers, those that vary much are divided first. */
-  norm?: { readonly statistics: InputStatistics };
   /** For a matrix that is part of another. */
   allocate?: () => PackedMatrix;
 }
@@ -50,7 +48,7 @@ interface Keeping<Form> {
   /** Of an element; default 4. */
   bytes?: number;
   allocate(): Form;
-  load(form: Form, value: Float32, inputs?: InputStatistics): void;
+  load(form: Form, value: Float32, mean?: Float32Array): void;
   loadQuantized?(form: Form, weight: QuantizedWeight): void;
   read(form: Form): Float32;
   readQuantized?(form: Form): QuantizedWeight | undefined;
@@ -137,7 +135,7 @@ export class Parameters {
     dims: readonly number[],
     biases: number,
     order: WeightOrder,
-    { dtype = this.dtype, norm, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs) }: MatrixOptions = {},
+    { dtype = this.dtype, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs) }: MatrixOptions = {},
   ): () => PackedMatrix {
     const rowsAreOutputs = order.outputs === dims[0]; // so that a scale of a row belongs to an output of the checkpoint
     const isMatrix = dims.length === 2; // the order is that of the checkpoint
@@ -156,15 +154,13 @@ export class Parameters {
     const matrix = this.declare<PackedMatrix>('weight', dims, 'normal', {
       bytes: BYTES[dtype],
       allocate,
-      load: (packed, value, inputs) =>
+      load: (packed, value, mean) =>
         this.engine.scope(() => {
           const weight = order.toMatrix(placed(this.engine, value));
-          correction = undefined;
-          const statistics = inputs ?? norm?.statistics;
-          if (!statistics || dtype !== 'int8') return packed.pack(weight, lastBias);
-          const quantized = quantizeWeight(weight, statistics, { smooth: norm !== undefined });
-          correction = quantized.correction;
-          packed.packQuantized(quantized.weight, bias());
+          packed.pack(weight, lastBias);
+          correction = mean && dtype === 'int8' ? biasCorrection(weight, packed.unpack().weight, mean) : undefined;
+          const corrected = correction && bias();
+          if (corrected) packed.setBias(corrected);
         }),
       watch: (packed, observe) => packed.watch(observe),
       read: (packed) => order.toWeight(packed.unpack().weight),
@@ -216,9 +212,9 @@ export class Parameters {
       allocate: () => {
         form ??= allocate();
       },
-      load: (value, inputs) => {
+      load: (value, mean) => {
         checkDims(`weight "${full}"`, dims, value.dims);
-        load(get(), value, inputs);
+        load(get(), value, mean);
       },
       ...(loadQuantized && { loadQuantized: (weight) => loadQuantized(get(), weight) }),
       read: () => read(get()),

@@ -60,7 +60,7 @@ export class ScoredRows {
       const y = engine.allocate(BLOCK * 4);
       const scale = new Float32Array(1);
       if (this.dtype === 'int8') {
-        engine.call('i8_quantize_weights', 1, this.width, q, 0, small, scaleAt);
+        engine.call('i8_quantize_weights', 1, this.width, this.width, q, small, scaleAt);
         engine.read(scaleAt, scale);
       }
       const form = FORMS[engine.integerForm].number;
@@ -97,7 +97,7 @@ export class ScoredRows {
     engine.scope(() => {
       const x = addressOf(placed(engine, rows));
       const at = block.rows + first * this.width;
-      engine.call('i8_quantize_weights', rows.dims[0] as number, this.width, x, 0, at, block.scales + first * 4);
+      engine.call('i8_quantize_weights', rows.dims[0] as number, this.width, this.width, x, at, block.scales + first * 4);
     });
   }
 }

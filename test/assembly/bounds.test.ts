@@ -14,9 +14,10 @@ type Call<K extends KernelName> = (size: number, input: (count: number) => Addre
 
 const packedFloats = (n: number, k: number): number => Math.ceil(n / 8) * 8 * (k + 1);
 const packedHalves = (n: number, k: number): number => Math.ceil(n / 8) * (8 + k * 4);
-const packedIntegers = (n: number, k: number): number => Math.ceil(n / 8) * (24 + Math.ceil(k / 4) * 8);
+const packedIntegers = (n: number, k: number): number => Math.ceil(n / 8) * (8 + Math.ceil(k / 128) * 16 + Math.ceil(k / 4) * 8);
 const packedPairs = (n: number, k: number): number => 4 + Math.ceil(n / 8) * Math.ceil(k / 2) * 8;
 const pairs = (m: number, k: number): number => Math.ceil(m / 5) * 5 * Math.ceil(k / 4) * 2;
+const heads = (m: number, k: number): number => Math.ceil(m / 5) * 5 * Math.ceil(k / 128) * 2;
 
 /** Sizes of inputs as the kernels' headers give them. The kernels of 8-bit pictures say how far they read beyond theirs. */
 const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8_resample_vertical' | 'i8_probe'>]: Call<K> } = {
@@ -30,17 +31,17 @@ const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8
   f16_narrow: (s, input, room) => [2, s, input(packedFloats(16, s)), room(packedHalves(16, s))],
   f16_widen: (s, input, room) => [2, s, input(packedHalves(16, s)), room(packedFloats(16, s))],
   i8_gemm: (s, input, room) => [
-    ...([0, s, s, s, input(2 * s), input(pairs(s, s)), input(packedIntegers(s, s)), room(s * s), s, 1] as const),
-    ...([room(Math.ceil(s / 4) * 16), 1] as const),
+    ...([0, s, s, s, input(heads(s, s)), input(pairs(s, s)), input(packedIntegers(s, s)), room(s * s), s, 1] as const),
+    ...([room(48 + Math.ceil(s / 4) * 16), 1] as const),
   ],
   i8_gemm_add: (s, input, room) => [
-    ...([0, s, s, s, input(2 * s), input(pairs(s, s)), input(packedIntegers(s, s)), room(s * s), s, input(s)] as const),
-    ...([room(Math.ceil(s / 4) * 16), 1] as const),
+    ...([0, s, s, s, input(heads(s, s)), input(pairs(s, s)), input(packedIntegers(s, s)), room(s * s), s, input(s)] as const),
+    ...([room(48 + Math.ceil(s / 4) * 16), 1] as const),
   ],
   i8_pack: (s, input, room) => [4, s, input(s), input(4), input(4), room(packedIntegers(4, s))],
   i8_unpack: (s, input, room) => [s, s, input(packedIntegers(s, s)), room(Math.ceil((s * s) / 4)), room(s), room(s)],
-  i8_quantize_weights: (s, input, room) => [3, s, input(3 * s), input(s), room(3 * s), room(3)],
-  i8_quantize: (s, input, room) => [0, s, s, input(s * s), s, input(s), room(2 * s), room(pairs(s, s))],
+  i8_quantize_weights: (s, input, room) => [3, s, 5, input(3 * s), room(3 * s), room(3 * Math.ceil(s / 5))],
+  i8_quantize: (s, input, room) => [0, s, s, input(s * s), s, room(heads(s, s)), room(pairs(s, s))],
   f32_pack: (s, input, room) => [s, s, input(s * s), s, input(s), room(packedFloats(s, s))],
   f32_pack_rows: (s, input, room) => [s, s, input(s * s), s, room(packedFloats(s, s))],
   f32_unpack: (s, input, room) => [s, s, input(packedFloats(s, s)), room(s * s), room(s)],
@@ -55,8 +56,8 @@ const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8
     ...([room(Math.ceil(s / 2) * 4 + Math.ceil(s / 8) * 32 + Math.ceil(s / 4) * 8), room(s * s)] as const),
   ],
   i8_layer_norm: (s, input, room) => [
-    ...([0, s, s, input(s * s), input(s), input(s), 1e-6, input(s)] as const),
-    ...([room(s), room(2 * s), room(pairs(s, s))] as const),
+    ...([0, s, s, input(s * s), input(s), input(s), 1e-6] as const),
+    ...([room(s), room(heads(s, s)), room(pairs(s, s))] as const),
   ],
   f32_dot_rows: (s, input, room) => [3, s, input(3 * s), input(s), room(3)],
   i8_dot_rows: (s, input, room) => [0, 4, 4 * s, input(4 * s), input(4), input(s), 1, room(4)],

@@ -64,7 +64,7 @@ const QUANTIZED = ((): Uint8Array<ArrayBuffer> => {
   const header = new TextEncoder().encode(
     JSON.stringify({
       'a.weight': { dtype: 'I8', shape: [2, 4], data_offsets: [0, 8] },
-      'a.weight_scale': { dtype: 'F32', shape: [2], data_offsets: [8, 16] },
+      'a.weight_scale': { dtype: 'F32', shape: [2, 1], data_offsets: [8, 16] },
       'a.input_scale': { dtype: 'F32', shape: [4], data_offsets: [16, 32] },
     }).padEnd(248),
   );

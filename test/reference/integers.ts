@@ -3,10 +3,20 @@ import type { IntegerForm } from '../../src/runtime/features.ts';
 
 type Numbers = ArrayLike<number>;
 
-/** A row of x: x[i] ~ scale * (integers[i] - zero), integers 0 to 255. */
-export interface IntegerRow {
+/** Numbers that share a scale, as in assembly/quantize/i8_form.ts. */
+export const GROUP = 128;
+
+export const groupsOf = (k: number): number => Math.ceil(k / GROUP);
+
+/** x[i] ~ scale * (integers[i] - zero) for the integers of a group, 0 to 255. */
+export interface Head {
   readonly scale: number;
   readonly zero: number;
+}
+
+export interface IntegerRow {
+  /** One a group. */
+  readonly heads: readonly Head[];
   readonly integers: readonly number[];
 }
 
@@ -19,7 +29,7 @@ interface Layout {
   readonly step: number;
   readonly bytes: number;
   /** What the zero point is less by, and what is in memory. */
-  zero(row: IntegerRow): number;
+  zero(head: Head): number;
   read(view: DataView, at: number): number;
   write(view: DataView, at: number, value: number): void;
 }
@@ -69,6 +79,18 @@ function placeOf(form: IntegerForm, columns: number, row: number, column: number
   return bytes * (block + Math.floor(column / step) * rows * step + (row % rows) * step + (column % step));
 }
 
+/** Bytes of the heads of rows: whole blocks. */
+export function bytesOfHeads(form: IntegerForm, rows: number, columns: number): number {
+  const { rows: block } = LAYOUTS[form];
+  return Math.ceil(rows / block) * block * groupsOf(columns) * 8;
+}
+
+/** Where the head of a row and group is: [block][group][row]. */
+function headOf(form: IntegerForm, columns: number, row: number, group: number): number {
+  const { rows } = LAYOUTS[form];
+  return 8 * (Math.floor(row / rows) * rows * groupsOf(columns) + group * rows + (row % rows));
+}
+
 /** Rows as they lie in memory; what pads them has any value. */
 export function layRows(
   form: IntegerForm,
@@ -77,61 +99,80 @@ export function layRows(
   padding = 77,
 ): { heads: Uint8Array; integers: Uint8Array } {
   const integers = new Uint8Array(bytesOfRows(form, rows.length, columns)).fill(padding);
-  const heads = new DataView(new ArrayBuffer(8 * rows.length));
+  const heads = new DataView(new Uint8Array(bytesOfHeads(form, rows.length, columns)).fill(padding).buffer);
   const layout = LAYOUTS[form];
   for (const [r, row] of rows.entries()) {
-    heads.setFloat32(8 * r, row.scale, true);
-    heads.setInt32(8 * r + 4, layout.zero(row), true);
+    for (const [g, head] of row.heads.entries()) {
+      heads.setFloat32(headOf(form, columns, r, g), head.scale, true);
+      heads.setInt32(headOf(form, columns, r, g) + 4, layout.zero(head), true);
+    }
     for (let i = 0; i < columns; i++) {
-      const value = (row.integers[i] as number) - row.zero + layout.zero(row);
+      const head = row.heads[Math.floor(i / GROUP)] as Head;
+      const value = (row.integers[i] as number) - head.zero + layout.zero(head);
       layout.write(new DataView(integers.buffer), placeOf(form, columns, r, i), value);
     }
   }
   return { heads: new Uint8Array(heads.buffer), integers };
 }
 
-/** Rows from memory: their scales, and the integers less their zero point. */
+/** Groups of rows from memory: their scales, and the integers less their zero point. */
 export function readRows(
   form: IntegerForm,
   count: number,
   columns: number,
   { heads, integers }: { heads: Uint8Array; integers: Uint8Array },
-): { scale: number; zero: number; values: number[] }[] {
+): { scale: number; zero: number; values: number[] }[][] {
   const head = new DataView(heads.buffer, heads.byteOffset);
   const view = new DataView(integers.buffer, integers.byteOffset);
-  return Array.from({ length: count }, (_, row) => {
-    const zero = head.getInt32(8 * row + 4, true);
-    const values = Array.from({ length: columns }, (_, i) => LAYOUTS[form].read(view, placeOf(form, columns, row, i)) - zero);
-    return { scale: head.getFloat32(8 * row, true), zero, values };
-  });
+  return Array.from({ length: count }, (_, row) =>
+    Array.from({ length: groupsOf(columns) }, (_, group) => {
+      const at = headOf(form, columns, row, group);
+      const zero = head.getInt32(at + 4, true);
+      const first = group * GROUP;
+      const values = Array.from({ length: Math.min(GROUP, columns - first) }, (_, i) => {
+        return LAYOUTS[form].read(view, placeOf(form, columns, row, first + i)) - zero;
+      });
+      return { scale: head.getFloat32(at, true), zero, values };
+    }),
+  );
 }
 
-/** Weights (n, k) and their scales and biases (n) in panels, as in assembly/gemm/i8_pack.ts. */
+/** Weights (n, k), their scales (n, groups) and biases (n) in panels, as in assembly/gemm/i8_pack.ts. */
 export function packIntegers(n: number, k: number, weight: Numbers, scales: Numbers, bias: Numbers | undefined): Uint8Array {
-  const panelBytes = 96 + Math.ceil(k / 4) * 32;
+  const groups = groupsOf(k);
+  const panelBytes = 32 + groups * 64 + Math.ceil(k / 4) * 32;
   const view = new DataView(new ArrayBuffer(Math.ceil(n / 8) * panelBytes));
   for (let j = 0; j < n; j++) {
     const panel = Math.floor(j / 8) * panelBytes;
     const column = j % 8;
-    let sum = 0;
-    for (let i = 0; i < k; i++) {
-      const q = weight[j * k + i] as number;
-      sum += q;
-      view.setInt8(panel + 96 + Math.floor(i / 4) * 32 + column * 4 + (i % 4), q);
+    view.setFloat32(panel + column * 4, bias ? (bias[j] as number) : 0, true);
+    for (let group = 0; group < groups; group++) {
+      const head = panel + 32 + group * (64 + GROUP * 8);
+      const count = Math.min(GROUP, k - group * GROUP);
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        const q = weight[j * k + group * GROUP + i] as number;
+        sum += q;
+        view.setInt8(head + 64 + Math.floor(i / 4) * 32 + column * 4 + (i % 4), q);
+      }
+      view.setFloat32(head + column * 4, scales[j * groups + group] as number, true);
+      view.setInt32(head + 32 + column * 4, sum, true);
     }
-    view.setFloat32(panel + column * 4, scales[j] as number, true);
-    view.setFloat32(panel + 32 + column * 4, bias ? (bias[j] as number) : 0, true);
-    view.setInt32(panel + 64 + column * 4, sum, true);
   }
   return new Uint8Array(view.buffer);
 }
 
-/** The sums of (integer - zero) times weight: rows (m, k), weight (n, k) -> (m, n), exact. */
-export function integerProduct(rows: readonly IntegerRow[], weight: Numbers, n: number, k: number): Float64Array {
-  return Float64Array.from({ length: rows.length * n }, (_, e) => {
-    const { integers, zero } = rows[Math.floor(e / n)] as IntegerRow;
+/** The sums of (integer - zero) times weight over each group: rows (m, k), weight (n, k) -> (m, n, groups), exact. */
+export function integerProducts(rows: readonly IntegerRow[], weight: Numbers, n: number, k: number): Float64Array {
+  const groups = groupsOf(k);
+  return Float64Array.from({ length: rows.length * n * groups }, (_, e) => {
+    const { integers, heads } = rows[Math.floor(e / (n * groups))] as IntegerRow;
+    const [column, group] = [Math.floor(e / groups) % n, e % groups];
+    const { zero } = heads[group] as Head;
     let sum = 0;
-    for (let i = 0; i < k; i++) sum += ((integers[i] as number) - zero) * (weight[(e % n) * k + i] as number);
+    for (let i = group * GROUP; i < Math.min(k, (group + 1) * GROUP); i++) {
+      sum += ((integers[i] as number) - zero) * (weight[column * k + i] as number);
+    }
     return sum;
   });
 }

@@ -4,7 +4,7 @@ import { Engine } from '../../src/runtime/engine.ts';
 import { hasRelaxedSimd, hasSimd, type IntegerForm, integerForm } from '../../src/runtime/features.ts';
 import { kernelFile, testKernels } from '../assembly/helpers.ts';
 import { assertSame } from '../reference/compare.ts';
-import { type IntegerRow, integerProduct, LAYOUTS, layRows, packIntegers } from '../reference/integers.ts';
+import { type IntegerRow, integerProducts, LAYOUTS, layRows, packIntegers } from '../reference/integers.ts';
 import { uniform } from '../reference/random.ts';
 
 const validate = (bytes: Uint8Array): boolean => WebAssembly.validate(new Uint8Array(bytes));
@@ -51,20 +51,23 @@ testKernels('the form that an engine has is one whose products of all integers a
     next() < 0.5 ? (next() < 0.5 ? low : high) : low + Math.floor(next() * (high - low + 1));
   const rows = Array.from(
     { length: 14 },
-    (_, i): IntegerRow => ({ scale: 1, zero: edge(0, 255), integers: Array.from({ length: k }, () => (i < 2 ? 255 * i : edge(0, 255))) }),
+    (_, i): IntegerRow => ({
+      heads: [{ scale: 1, zero: edge(0, 255) }],
+      integers: Array.from({ length: k }, () => (i < 2 ? 255 * i : edge(0, 255))),
+    }),
   );
   const weight = Int8Array.from({ length: n * k }, (_, e) => (e < k ? 127 : e < 2 * k ? -127 : edge(-127, 127)));
   const ones = new Float32Array(n).fill(1);
   const { heads, integers } = layRows(form, rows, k);
   const found = bench.try(() => {
     const c = bench.room(rows.length * n);
-    const room = bench.room(3 * (k / 4) * 16);
+    const room = bench.room(48 + 3 * (k / 4) * 16);
     const w = bench.input(packIntegers(n, k, weight, ones, undefined));
     const a = [bench.input(heads), bench.input(integers)] as const;
     engine.call('i8_gemm', LAYOUTS[form].number, rows.length, n, k, ...a, w, c, n, 0, room, 3);
     return bench.read(c, rows.length * n);
   });
-  assertSame(found, integerProduct(rows, weight, n, k), form); // below 2^24, so that float32 has them all
+  assertSame(found, integerProducts(rows, weight, n, k), form); // below 2^24, so that float32 has them all
 });
 
 test.run();

@@ -1,4 +1,3 @@
-import { ArgumentError } from '../../errors.ts';
 import type { Engine } from '../../runtime/engine.ts';
 import { type Activation, activationNumber, PANEL } from '../../runtime/kernels.ts';
 import type { Address } from '../../runtime/memory.ts';
@@ -6,52 +5,46 @@ import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
 import { dequantize } from './floatMatrix.ts';
 import { type Audience, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
-import { FORMS, QuantizedRows, quantizeNormalized, quantizeRows, rowBytes } from './quantizedRows.ts';
+import { FORMS, GROUP, groupsOf, headBytes, QuantizedRows, quantizeNormalized, quantizeRows, rowBytes } from './quantizedRows.ts';
 
-/** Bytes in front of the integers of a panel, as in `assembly/gemm/i8_pack.ts`: scales, biases, sums. */
-const HEAD_BYTES = 96;
+/** Bytes of the biases of a panel and of the scales and sums of a group, as in `assembly/gemm/i8_pack.ts`. */
+const BIAS_BYTES = PANEL * 4;
+const HEAD_BYTES = PANEL * 8;
+
+/** Bytes of the sums of a block of rows, as in `assembly/gemm/i8_gemm.ts`. */
+const SUMS_BYTES = 192;
 
 /** Bytes of panels that are widened at a time: a fifth of a common second-level cache. */
 const ROOM_BYTES = 96 * 1024;
 
-/** What inputs are divided by before they are quantised, for all slices of a matrix. */
-interface InputScaling {
-  /** (inputs): one over the scales */
-  readonly multiplier: Float32;
-  /** undefined before the first slice is packed, null for ones */
-  scales: Float32Array | null | undefined;
-}
-
 /**
- * Weights as integers of 8 bits with a scale for each output (`assembly/gemm/i8_pack.ts`). Inputs are made integers too, with a scale and a zero
- * point for each row: the sums of products are exact.
+ * Weights as integers of 8 bits with a scale for every {@link GROUP} of an output (`assembly/gemm/i8_pack.ts`). Inputs are made integers too, with a
+ * scale and a zero point for every group of a row: the sums of a group's products are exact.
  */
 export class Int8Matrix extends PackedMatrix {
   readonly #address: Address;
-  readonly #input: InputScaling;
-  readonly #isSlice: boolean;
 
-  constructor(engine: Engine, outputs: number, inputs: number, shared?: { address: Address; input: InputScaling; audience: Audience }) {
+  constructor(engine: Engine, outputs: number, inputs: number, shared?: { address: Address; audience: Audience }) {
     super(engine, outputs, inputs, shared?.audience);
     this.#address = shared?.address ?? engine.allocate(this.panels * this.#panelBytes);
-    this.#isSlice = shared !== undefined;
-    this.#input = shared?.input ?? { multiplier: place(engine, 'float32', [inputs]), scales: undefined };
   }
 
   slice(first: number, outputs: number): Int8Matrix {
     const address = this.#address + (first / PANEL) * this.#panelBytes;
-    return new Int8Matrix(this.engine, outputs, this.inputs, { address, input: this.#input, audience: this.audience });
+    return new Int8Matrix(this.engine, outputs, this.inputs, {
+      address,
+      audience: this.audience,
+    });
   }
 
   pack(weight: Float32, bias?: Float32): void {
     checkDims('weight', [this.outputs, this.inputs], weight.dims);
     if (bias) checkDims('bias', [this.outputs], bias.dims);
-    this.#scaleInputs(undefined);
     const { engine, outputs, inputs } = this;
     engine.scope(() => {
       const integers = engine.allocate(outputs * inputs);
-      const scales = place(engine, 'float32', [outputs]);
-      engine.call('i8_quantize_weights', outputs, inputs, addressOf(placed(engine, weight)), 0, integers, addressOf(scales));
+      const scales = place(engine, 'float32', [outputs, groupsOf(inputs)]);
+      engine.call('i8_quantize_weights', outputs, inputs, GROUP, addressOf(placed(engine, weight)), integers, addressOf(scales));
       this.#pack(integers, scales, bias);
     });
   }
@@ -59,13 +52,12 @@ export class Int8Matrix extends PackedMatrix {
   packQuantized(weight: QuantizedWeight, bias?: Float32): void {
     this.checkQuantized(weight);
     if (bias) checkDims('bias', [this.outputs], bias.dims);
-    this.#scaleInputs(weight.inputScales);
     const { integers, scales } = weight;
     const { engine, outputs, inputs } = this;
     engine.scope(() => {
       const place8 = engine.allocate(outputs * inputs);
       engine.write(place8, integers);
-      this.#pack(place8, placed(engine, new Tensor('float32', Float32Array.from(scales), [outputs])), bias);
+      this.#pack(place8, placed(engine, new Tensor('float32', Float32Array.from(scales), [outputs, groupsOf(inputs)])), bias);
     });
   }
 
@@ -73,7 +65,7 @@ export class Int8Matrix extends PackedMatrix {
     checkDims('bias', [this.outputs], bias.dims);
     const { data } = bias;
     for (let i = 0; i < this.outputs; i += PANEL) {
-      this.engine.write(this.#address + (i / PANEL) * this.#panelBytes + PANEL * 4, data.subarray(i, i + PANEL));
+      this.engine.write(this.#address + (i / PANEL) * this.#panelBytes, data.subarray(i, i + PANEL));
     }
   }
 
@@ -89,7 +81,7 @@ export class Int8Matrix extends PackedMatrix {
 
   normalized(x: Float32, weight: Float32, bias: Float32, epsilon: number): QuantizedRows {
     checkDims('x', [...x.dims.slice(0, -1), this.inputs], x.dims);
-    return quantizeNormalized(this.engine, x, { weight, bias, epsilon }, this.#multiplier);
+    return quantizeNormalized(this.engine, x, { weight, bias, epsilon });
   }
 
   multiply(x: Operand, activation: Activation = 'none'): Float32 {
@@ -110,16 +102,17 @@ export class Int8Matrix extends PackedMatrix {
     const wide = Math.ceil(k / 4) * 64; // bytes of a widened panel
     const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / wide)));
     engine.scope(() => {
-      const { heads, address } = x instanceof QuantizedRows ? x : quantizeRows(engine, x, this.#multiplier);
-      const room = form === FORMS.pairs ? engine.allocate(this.parts(rows, form.rows) * panels * wide) : 0;
+      const { heads, address } = x instanceof QuantizedRows ? x : quantizeRows(engine, x);
+      const own = SUMS_BYTES + (form === FORMS.pairs ? panels * wide : 0);
+      const room = engine.allocate(this.parts(rows, form.rows) * own);
       this.share(rows, form.rows, ({ firstRow, rows, firstPanel, columns, part }) => {
-        const a = [heads + firstRow * 8, address + firstRow * rowBytes(k, form.bytes)] as const;
+        const a = [heads + firstRow * headBytes(k), address + firstRow * rowBytes(k, form.bytes)] as const;
         const w = this.#address + firstPanel * this.#panelBytes;
         const to = c + (firstRow * n + firstPanel * PANEL) * 4;
-        const own = room + part * panels * wide;
+        const place = room + part * own;
         return scale
-          ? ['i8_gemm_add', form.number, rows, columns, k, ...a, w, to, n, scale + firstPanel * PANEL * 4, own, panels]
-          : ['i8_gemm', form.number, rows, columns, k, ...a, w, to, n, activation, own, panels];
+          ? ['i8_gemm_add', form.number, rows, columns, k, ...a, w, to, n, scale + firstPanel * PANEL * 4, place, panels]
+          : ['i8_gemm', form.number, rows, columns, k, ...a, w, to, n, activation, place, panels];
       });
     });
   }
@@ -129,43 +122,20 @@ export class Int8Matrix extends PackedMatrix {
     this.engine.call('i8_pack', this.outputs, this.inputs, integers, addressOf(scales), b, this.#address);
   }
 
-  /** @throws {ArgumentError} on other scales than those of a slice that reads the same inputs */
-  #scaleInputs(scales: Float32Array | undefined): void {
-    const input = this.#input;
-    if (this.#isSlice && input.scales !== undefined && input.scales?.join() !== scales?.join()) {
-      throw new ArgumentError('input scales: expected those of the other weights that read the same input, found others');
-    }
-    input.scales = scales ? Float32Array.from(scales) : null;
-    if (scales)
-      this.engine.write(
-        addressOf(input.multiplier),
-        Float32Array.from(scales, (scale) => 1 / scale),
-      );
-  }
-
   #unpack(): QuantizedWeight & { bias: Float32 } {
     const { engine, outputs, inputs } = this;
     return engine.scope(() => {
       const place8 = engine.allocate(outputs * inputs);
-      const scales = place(engine, 'float32', [outputs]);
+      const scales = place(engine, 'float32', [outputs, groupsOf(inputs)]);
       const bias = place(engine, 'float32', [outputs]);
       engine.call('i8_unpack', outputs, inputs, this.#address, place8, addressOf(scales), addressOf(bias));
       const integers = new Int8Array(outputs * inputs);
       engine.read(place8, integers);
-      return {
-        integers,
-        scales: scales.clone().data,
-        bias: bias.clone(),
-        inputScales: this.#input.scales ?? undefined,
-      };
+      return { integers, scales: scales.clone().data, bias: bias.clone() };
     });
   }
 
-  get #multiplier(): Float32 | undefined {
-    return this.#input.scales ? this.#input.multiplier : undefined;
-  }
-
   get #panelBytes(): number {
-    return HEAD_BYTES + Math.ceil(this.inputs / 4) * PANEL * 4;
+    return BIAS_BYTES + groupsOf(this.inputs) * HEAD_BYTES + Math.ceil(this.inputs / 4) * PANEL * 4;
   }
 }

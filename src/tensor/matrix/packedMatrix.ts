@@ -3,7 +3,7 @@ import { type Activation, PANEL } from '../../runtime/kernels.ts';
 import type { KernelCall } from '../../runtime/threads.ts';
 import { checkDims, type Float32 } from '../place.ts';
 import { sizeOf, Tensor } from '../tensor.ts';
-import type { QuantizedRows } from './quantizedRows.ts';
+import { groupsOf, type QuantizedRows } from './quantizedRows.ts';
 
 /** The kinds of number in which weights are kept. Arithmetic is in float32, with int8 in exact integers. */
 export const WEIGHT_DTYPES = ['float32', 'float16', 'int8'] as const;
@@ -12,14 +12,12 @@ export type WeightDType = (typeof WEIGHT_DTYPES)[number];
 /** A left-hand side: numbers, or what {@link PackedMatrix.normalized} made of them. */
 export type Operand = Float32 | QuantizedRows;
 
-/** Integers of 8 bits that stand for weights: weight[o, i] = scales[o] * integers[o, i] / inputScales[i]. */
+/** Integers of 8 bits that stand for weights: weight[o, i] = scales[o, floor(i / GROUP)] * integers[o, i]. */
 export interface QuantizedWeight {
   /** (outputs, inputs), -127 to 127, row-major */
   readonly integers: Int8Array;
-  /** (outputs) */
+  /** (outputs, groups) */
   readonly scales: Float32Array;
-  /** (inputs), by which inputs are divided before they are quantised; none is ones */
-  readonly inputScales?: Float32Array | undefined;
 }
 
 /** Who is shown the inputs of products. */
@@ -100,10 +98,9 @@ export abstract class PackedMatrix {
     return sizeOf(leading);
   }
 
-  protected checkQuantized({ integers, scales, inputScales }: QuantizedWeight): void {
+  protected checkQuantized({ integers, scales }: QuantizedWeight): void {
     checkDims('integers', [this.outputs * this.inputs], [integers.length]);
-    checkDims('scales', [this.outputs], [scales.length]);
-    if (inputScales) checkDims('input scales', [this.inputs], [inputScales.length]);
+    checkDims('scales', [this.outputs * groupsOf(this.inputs)], [scales.length]);
   }
 
   protected checkAdd(x: Operand, scale: Float32, y: Float32): void {

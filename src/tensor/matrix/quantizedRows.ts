@@ -3,6 +3,13 @@ import type { Address } from '../../runtime/memory.ts';
 import { addressOf, checkDims, type Float32 } from '../place.ts';
 import { sizeOf } from '../tensor.ts';
 
+/** Numbers that follow one another and share a scale, as in `assembly/quantize/i8_form.ts`. */
+export const GROUP = 128;
+
+export function groupsOf(numbers: number): number {
+  return Math.ceil(numbers / GROUP);
+}
+
 /** How integer operands lie in memory (`assembly/quantize/i8_form.ts`): its number there, the rows of a block, the bytes of an integer. */
 export const FORMS = {
   pairs: { number: 0, rows: 5, bytes: 2 },
@@ -10,7 +17,7 @@ export const FORMS = {
   signed: { number: 2, rows: 6, bytes: 1 },
 } as const;
 
-/** Rows of 8-bit integers with a scale and a zero point each (`assembly/quantize/i8_quantize.ts`): the left-hand side of an integer product. */
+/** Rows of 8-bit integers with a scale and a zero point for each group of them (`assembly/quantize/i8_quantize.ts`): the left-hand side of an integer product. */
 export class QuantizedRows {
   /** (..., columns) */
   readonly dims: readonly number[];
@@ -22,9 +29,14 @@ export class QuantizedRows {
     this.dims = dims;
     const columns = dims.at(-1) as number;
     const padded = Math.ceil(sizeOf(dims.slice(0, -1)) / rows) * rows;
-    this.heads = engine.allocate(padded * 8);
+    this.heads = engine.allocate(padded * headBytes(columns));
     this.address = engine.allocate(padded * rowBytes(columns, bytes));
   }
+}
+
+/** Bytes of the scales and zero points of a row. */
+export function headBytes(columns: number): number {
+  return groupsOf(columns) * 8;
 }
 
 /** Bytes of a row of integers of so many bytes. */
@@ -32,8 +44,8 @@ export function rowBytes(columns: number, bytes: number): number {
   return Math.ceil(columns / 4) * 4 * bytes;
 }
 
-/** x (..., columns), times multiplier (columns) if one is given, as integers. */
-export function quantizeRows(engine: Engine, x: Float32, multiplier?: Float32): QuantizedRows {
+/** x (..., columns) as integers. */
+export function quantizeRows(engine: Engine, x: Float32): QuantizedRows {
   const { number, rows, bytes } = FORMS[engine.integerForm];
   const quantized = new QuantizedRows(engine, x.dims);
   const columns = x.dims.at(-1) as number;
@@ -44,20 +56,14 @@ export function quantizeRows(engine: Engine, x: Float32, multiplier?: Float32): 
     columns,
     addressOf(x) + first * columns * 4,
     columns,
-    multiplier ? addressOf(multiplier) : 0,
-    quantized.heads + first * 8,
+    quantized.heads + first * headBytes(columns),
     quantized.address + first * rowBytes(columns, bytes),
   ]);
   return quantized;
 }
 
 /** The same of the layer norm of x: weight and bias (columns). */
-export function quantizeNormalized(
-  engine: Engine,
-  x: Float32,
-  norm: { weight: Float32; bias: Float32; epsilon: number },
-  multiplier?: Float32,
-): QuantizedRows {
+export function quantizeNormalized(engine: Engine, x: Float32, norm: { weight: Float32; bias: Float32; epsilon: number }): QuantizedRows {
   const { number, rows, bytes } = FORMS[engine.integerForm];
   const columns = x.dims.at(-1) as number;
   checkDims('layerNorm: weight', [columns], norm.weight.dims);
@@ -68,8 +74,12 @@ export function quantizeNormalized(
     const room = engine.allocate(engine.parts(all, rows) * columns * 4);
     engine.parallel(all, rows, (first, count, part) => [
       ...(['i8_layer_norm', number, count, columns, addressOf(x) + first * columns * 4] as const),
-      ...([addressOf(norm.weight), addressOf(norm.bias), norm.epsilon, multiplier ? addressOf(multiplier) : 0] as const),
-      ...([room + part * columns * 4, quantized.heads + first * 8, quantized.address + first * rowBytes(columns, bytes)] as const),
+      ...([addressOf(norm.weight), addressOf(norm.bias), norm.epsilon] as const),
+      ...([
+        room + part * columns * 4,
+        quantized.heads + first * headBytes(columns),
+        quantized.address + first * rowBytes(columns, bytes),
+      ] as const),
     ]);
   });
   return quantized;

@@ -2,12 +2,18 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assertSame, assertSameBits, assertWithin, UNIT } from '../../reference/compare.ts';
-import { packIntegers } from '../../reference/integers.ts';
+import { GROUP, groupsOf, packIntegers } from '../../reference/integers.ts';
 import { randomBits, randomFloats, uniform } from '../../reference/random.ts';
 import { type Bench, SHIFTS, testKernels } from '../helpers.ts';
 
 const size = fc.nat({ max: 29 });
-const shape = fc.record({ n: size, k: size, shift: fc.constantFrom(...SHIFTS), seed: fc.nat() });
+const inputs = fc.oneof(size, fc.constantFrom(GROUP - 1, GROUP, GROUP + 1, 2 * GROUP + 70));
+const shape = fc.record({
+  n: size,
+  k: inputs,
+  shift: fc.constantFrom(...SHIFTS),
+  seed: fc.nat(),
+});
 
 /** Any integers of 8 bits. */
 function randomBytes(count: number, seed: number): Int8Array {
@@ -15,38 +21,41 @@ function randomBytes(count: number, seed: number): Int8Array {
   return Int8Array.from({ length: count }, () => Math.floor(256 * next()) - 128);
 }
 
-const bytesOf = (n: number, k: number): number => Math.ceil(n / 8) * (96 + Math.ceil(k / 4) * 32);
+const bytesOf = (n: number, k: number): number => Math.ceil(n / 8) * (32 + groupsOf(k) * 64 + Math.ceil(k / 4) * 32);
 
-testKernels('i8_pack lays integers out in panels, in front of each the scales, the biases and the sums of its columns', (bench) => {
-  fc.assert(
-    fc.property(shape, fc.boolean(), ({ n, k, shift, seed }, hasBias) => {
-      const weight = randomBytes(n * k, seed);
-      const scales = randomFloats(n, seed + 1);
-      const bias = hasBias ? randomFloats(n, seed + 2) : undefined;
-      bench.try(() => {
-        const target = bench.output(new Uint8Array(bytesOf(n, k)).fill(0xa5), { shift });
-        const [q, s] = [bench.input(weight, { shift }), bench.input(scales)];
-        bench.engine.call('i8_pack', n, k, q, s, bias ? bench.input(bias) : 0, target);
-        assertSameBits(bench.engine.view(target, bytesOf(n, k)), packIntegers(n, k, weight, scales, bias), 'panels');
-      });
-    }),
-    { seed: 1, numRuns: 200 },
-  );
-});
+testKernels(
+  'i8_pack lays integers out in panels, each the biases and, in front of every group, the scales and the sums of its columns',
+  (bench) => {
+    fc.assert(
+      fc.property(shape, fc.boolean(), ({ n, k, shift, seed }, hasBias) => {
+        const weight = randomBytes(n * k, seed);
+        const scales = randomFloats(n * groupsOf(k), seed + 1);
+        const bias = hasBias ? randomFloats(n, seed + 2) : undefined;
+        bench.try(() => {
+          const target = bench.output(new Uint8Array(bytesOf(n, k)).fill(0xa5), { shift });
+          const [q, s] = [bench.input(weight, { shift }), bench.input(scales)];
+          bench.engine.call('i8_pack', n, k, q, s, bias ? bench.input(bias) : 0, target);
+          assertSameBits(bench.engine.view(target, bytesOf(n, k)), packIntegers(n, k, weight, scales, bias), 'panels');
+        });
+      }),
+      { seed: 1, numRuns: 200 },
+    );
+  },
+);
 
 testKernels('i8_unpack gives back every bit that i8_pack was given', (bench) => {
   fc.assert(
     fc.property(shape, ({ n, k, shift, seed }) => {
       const weight = randomBytes(n * k, seed);
-      const [scales, bias] = [randomBits(n, seed + 1), randomBits(n, seed + 2)];
+      const [scales, bias] = [randomBits(n * groupsOf(k), seed + 1), randomBits(n, seed + 2)];
       bench.try(() => {
         const packed = bench.engine.allocate(bytesOf(n, k));
         bench.engine.call('i8_pack', n, k, bench.input(weight), bench.input(scales), bench.input(bias), packed);
         const q = bench.output(new Int8Array(n * k), { shift });
-        const [s, b] = [bench.room(n, { shift }), bench.room(n, { shift })];
+        const [s, b] = [bench.room(scales.length, { shift }), bench.room(n, { shift })];
         bench.engine.call('i8_unpack', n, k, packed, q, s, b);
         assertSameBits(bench.engine.view(q, n * k), weight, 'integers');
-        assertSameBits(bench.read(s, n), scales, 'scales');
+        assertSameBits(bench.read(s, scales.length), scales, 'scales');
         assertSameBits(bench.read(b, n), bias, 'bias');
       });
     }),
@@ -54,41 +63,48 @@ testKernels('i8_unpack gives back every bit that i8_pack was given', (bench) => 
   );
 });
 
-/** The integers and scales of x (n, k), times multiplier (k). */
+/** The integers and scales of x (n, k), so many numbers a scale. */
 function quantize(
   bench: Bench,
   n: number,
   k: number,
   x: Float32Array,
-  { shift = 0, multiplier }: { shift?: number; multiplier?: Float32Array } = {},
+  { shift = 0, group = Math.max(1, k) }: { shift?: number; group?: number } = {},
 ) {
   return bench.try(() => {
-    const [q, scales] = [bench.output(new Int8Array(n * k), { shift }), bench.room(n, { shift })];
-    const by = multiplier ? bench.input(multiplier, { shift }) : 0;
-    bench.engine.call('i8_quantize_weights', n, k, bench.input(x, { shift }), by, q, scales);
-    return { integers: new Int8Array(bench.engine.view(q, n * k)), scales: bench.read(scales, n) };
+    const count = n * Math.ceil(k / group);
+    const [q, scales] = [bench.output(new Int8Array(n * k), { shift }), bench.room(count, { shift })];
+    bench.engine.call('i8_quantize_weights', n, k, group, bench.input(x, { shift }), q, scales);
+    return {
+      integers: new Int8Array(bench.engine.view(q, n * k)),
+      scales: bench.read(scales, count),
+    };
   });
 }
 
-testKernels('i8_quantize_weights is within half a step of every weight, its scale the largest magnitude / 127', (bench) => {
+testKernels('i8_quantize_weights is within half a step of every weight, its scale the largest magnitude of its group / 127', (bench) => {
   fc.assert(
-    fc.property(shape, fc.integer({ min: -95, max: 120 }), fc.boolean(), ({ n, k, shift, seed }, exponent, isScaled) => {
+    fc.property(shape, fc.integer({ min: -95, max: 120 }), fc.integer({ min: 1, max: 40 }), ({ n, k, shift, seed }, exponent, group) => {
       const x = randomFloats(n * k, seed, 2 ** exponent);
-      const multiplier = isScaled ? { multiplier: randomFloats(k, seed + 1, 2) } : {};
-      const { integers, scales } = quantize(bench, n, k, x, { shift, ...multiplier });
-      const scaled = x.map((value, i) => value * (multiplier.multiplier?.[i % k] ?? 1));
-      for (let j = 0; j < n; j++) {
-        const row = scaled.subarray(j * k, (j + 1) * k);
-        const scale = scales[j] as number;
+      const { integers, scales } = quantize(bench, n, k, x, {
+        shift,
+        group,
+      });
+      const groups = Math.ceil(k / group);
+      for (let g = 0; g < n * groups; g++) {
+        const first = Math.floor(g / groups) * k + (g % groups) * group;
+        const end = Math.min(first + group, (Math.floor(g / groups) + 1) * k);
+        const row = x.subarray(first, end);
+        const scale = scales[g] as number;
         const largest = row.reduce((top, value) => Math.max(top, Math.abs(value)), 0);
         if (largest === 0) continue;
         assertWithin([scale], [largest / 127], (largest / 127) * UNIT, 'scale');
-        const own = integers.subarray(j * k, (j + 1) * k);
+        const own = integers.subarray(first, end);
         assertWithin(
           Array.from(own, (q) => q * scale),
           row,
           0.5001 * scale,
-          `row ${j}`,
+          `group ${g}`,
         );
         assert.ok(own.includes(127) || own.includes(-127));
       }
@@ -115,7 +131,6 @@ testKernels('i8_quantize_weights gives rows of zeros, or whose scale would be be
     assert.equal([...integers], isZero ? [0, 0, 0] : [127, 0, 0], `${row}`);
     assertSame(scales, [isZero ? 1 : 2 ** -110], `${row}`);
   }
-  assertSame(quantize(bench, 3, 0, new Float32Array(0)).scales, [1, 1, 1], 'rows of nothing');
 });
 
 testKernels('i8_quantize_weights says NaN in the scale of a row that has a NaN or an infinity, and in no other', (bench) => {

@@ -1,38 +1,34 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ShapeError } from '../../../src/errors.ts';
+import { ShapeError } from '../../../src/errors.ts';
 import type { Engine } from '../../../src/runtime/engine.ts';
 import type { IntegerForm } from '../../../src/runtime/features.ts';
 import { createMatrix } from '../../../src/tensor/matrix/createMatrix.ts';
 import { dequantize } from '../../../src/tensor/matrix/floatMatrix.ts';
 import { Int8Matrix } from '../../../src/tensor/matrix/int8Matrix.ts';
 import type { QuantizedWeight } from '../../../src/tensor/matrix/packedMatrix.ts';
-import { quantizeWeight } from '../../../src/tensor/matrix/quantize.ts';
-import { quantizeRows } from '../../../src/tensor/matrix/quantizedRows.ts';
+import { GROUP, groupsOf, quantizeRows } from '../../../src/tensor/matrix/quantizedRows.ts';
 import { type Float32, placed } from '../../../src/tensor/place.ts';
 import { Tensor } from '../../../src/tensor/tensor.ts';
 import { refuses } from '../../helpers.ts';
-import { assertSameBits, assertWithin, UNIT } from '../../reference/compare.ts';
+import { assertSameBits, assertWithin } from '../../reference/compare.ts';
 import * as reference from '../../reference/ops.ts';
 import { randomFloats, uniform } from '../../reference/random.ts';
 import { randomTensor } from '../helpers.ts';
 import { BUILDS, on, packed, withEngine } from './helpers.ts';
 
-/** Integers, scales and, if asked for, input scales. */
-function quantized(outputs: number, inputs: number, { inputScales = false } = {}): QuantizedWeight {
+/** Integers and scales. */
+function quantized(outputs: number, inputs: number): QuantizedWeight {
   const next = uniform(outputs + inputs);
   return {
     integers: Int8Array.from({ length: outputs * inputs }, () => Math.floor(255 * next()) - 127),
-    scales: randomFloats(outputs, 2).map((x) => Math.abs(x) + 0.01),
-    ...(inputScales && { inputScales: randomFloats(inputs, 3).map((x) => Math.abs(x) + 0.1) }),
+    scales: randomFloats(outputs * groupsOf(inputs), 2).map((x) => Math.abs(x) + 0.01),
   };
 }
 
 function assertSameWeight(found: QuantizedWeight, expected: QuantizedWeight): void {
   assertSameBits(found.integers, expected.integers, 'integers');
   assertSameBits(found.scales, expected.scales, 'scales');
-  assert.is(found.inputScales === undefined, expected.inputScales === undefined);
-  if (expected.inputScales) assertSameBits(found.inputScales as Float32Array, expected.inputScales, 'input scales');
 }
 
 /** x (rows, inputs), each row of numbers from low to high. */
@@ -48,22 +44,23 @@ test('integers and scales are given back as they were packed, by a slice too, an
       [8, 4],
       [13, 7],
       [17, 34],
+      [9, 2 * GROUP],
+      [10, GROUP + 3],
     ] as const) {
-      for (const inputScales of [false, true]) {
-        const weight = quantized(outputs, inputs, { inputScales });
-        const bias = randomTensor([outputs], 1);
-        for (const matrix of [new Int8Matrix(engine, outputs, inputs), new Int8Matrix(engine, outputs + 24, inputs).slice(24, outputs)]) {
-          matrix.packQuantized(weight, bias);
-          assertSameWeight(matrix.quantized(), weight);
-          const unpacked = matrix.unpack();
-          assertSameBits(unpacked.bias.data, bias.data, 'bias');
-          const expected = Float64Array.from(weight.integers, (q, e) => {
-            return (q * (weight.scales[Math.floor(e / inputs)] as number)) / (weight.inputScales?.[e % inputs] ?? 1);
-          });
-          assertWithin(unpacked.weight.data, expected, (e) => UNIT * Math.abs(expected[e] as number), 'weight');
-          matrix.setBias(randomTensor([outputs], 9));
-          assertSameWeight(matrix.quantized(), weight);
-        }
+      const weight = quantized(outputs, inputs);
+      const bias = randomTensor([outputs], 1);
+      for (const matrix of [new Int8Matrix(engine, outputs, inputs), new Int8Matrix(engine, outputs + 24, inputs).slice(24, outputs)]) {
+        matrix.packQuantized(weight, bias);
+        assertSameWeight(matrix.quantized(), weight);
+        const unpacked = matrix.unpack();
+        assertSameBits(unpacked.bias.data, bias.data, 'bias');
+        const expected = Float32Array.from(weight.integers, (q, e) => {
+          const group = Math.floor(e / inputs) * groupsOf(inputs) + Math.floor((e % inputs) / GROUP);
+          return q * (weight.scales[group] as number);
+        });
+        assertSameBits(unpacked.weight.data, expected, 'weight');
+        matrix.setBias(randomTensor([outputs], 9));
+        assertSameWeight(matrix.quantized(), weight);
       }
     }
   });
@@ -71,7 +68,7 @@ test('integers and scales are given back as they were packed, by a slice too, an
 
 test('other kinds of number take integers as the floats that they stand for', async () => {
   await withEngine({}, (engine) => {
-    const weight = quantized(13, 7, { inputScales: true });
+    const weight = quantized(13, 7);
     const floats = dequantize(weight, 13, 7);
     for (const dtype of ['float32', 'float16'] as const) {
       const matrix = createMatrix(engine, dtype, 13, 7);
@@ -92,7 +89,7 @@ test('a product is within what quantising weights and inputs may do to it', asyn
         [-5, -4],
         [-0.2, 30],
       ] as const) {
-        const [rows, outputs, inputs] = [11, 21, 50];
+        const [rows, outputs, inputs] = [11, 21, GROUP + 50];
         const { matrix, weight, bias } = packed(engine, 'int8', outputs, inputs);
         const x = rowsFrom(rows, inputs, low, high);
         const y = on(engine, [x], (a) => matrix.multiply(a));
@@ -112,54 +109,32 @@ test('a product is within what quantising weights and inputs may do to it', asyn
   }
 });
 
-test('inputs are divided by their scales before they become integers: an outlier no longer costs the others their precision', async () => {
+test('an outlier among the inputs or the weights costs its group precision, and no other', async () => {
   await withEngine({}, (engine) => {
-    const [rows, outputs, inputs] = [6, 9, 16];
-    const x = randomTensor([rows, inputs], 1);
-    for (let row = 0; row < rows; row++) x.data[row * inputs + 3] = 500 * (row + 1);
-    const { inputScales: _, ...plain } = quantized(outputs, inputs);
-    const inputScales = new Float32Array(inputs).fill(1);
-    inputScales[3] = 2000;
-    // the same weights: integers of the input of the outlier are 2000 times what they would be, so they are chosen small
-    const off = (weight: QuantizedWeight): number => {
+    const [rows, outputs, inputs] = [6, 9, 3 * GROUP];
+    const off = (x: Float32, weight: Float32): number => {
       const matrix = new Int8Matrix(engine, outputs, inputs);
-      matrix.packQuantized(weight);
+      matrix.pack(weight);
       const found = on(engine, [x], (a) => matrix.multiply(a)).data;
-      const expected = reference.linear(x.data, matrix.unpack().weight.data, undefined, { rows, inputs, outputs });
+      const expected = reference.linear(x.data, weight.data, undefined, {
+        rows,
+        inputs,
+        outputs,
+      });
       return found.reduce((sum, value, e) => sum + Math.abs(value - (expected[e] as number)), 0) / found.length;
     };
-    const [without, withScales] = [off(plain), off({ ...plain, inputScales })];
-    assert.ok(withScales < without / 100, `${withScales} with, ${without} without`);
-  });
-});
-
-test('slices that read the same input share its scales, and others are refused', async () => {
-  await withEngine({}, async (engine) => {
-    const matrix = new Int8Matrix(engine, 16, 5);
-    const [first, second] = [matrix.slice(0, 8), matrix.slice(8, 8)];
-    const weight = quantized(8, 5, { inputScales: true });
-    first.packQuantized(weight);
-    second.packQuantized(weight);
-    const x = randomTensor([3, 5], 1);
-    const whole = on(engine, [x], (a) => matrix.multiply(a));
-    const part = on(engine, [x], (a) => second.multiply(a));
-    for (let row = 0; row < 3; row++) assertSameBits(whole.at(row).data.subarray(8), part.at(row).data, `row ${row}`);
-
-    const message = 'input scales: expected those of the other weights that read the same input, found others';
-    const before = second.quantized();
-    const { inputScales: _, ...plain } = weight;
-    await refuses(() => second.packQuantized(plain), ArgumentError, message);
-    await refuses(
-      () => second.packQuantized({ ...weight, integers: weight.integers.map((q) => -q), inputScales: randomFloats(5, 9) }),
-      ArgumentError,
-      message,
-    );
-    await refuses(() => second.pack(randomTensor([8, 5], 1)), ArgumentError, message);
-    assertSameWeight(second.quantized(), before);
-
-    matrix.packQuantized(quantized(16, 5)); // the whole may have other scales than before
-    assert.is(matrix.quantized().inputScales, undefined);
-    assert.is(second.quantized().inputScales, undefined);
+    const [x, weight] = [randomTensor([rows, inputs], 1), randomTensor([outputs, inputs], 2)];
+    // the group of the outlier has nothing else to lose
+    for (const [of, count] of [
+      [x, rows],
+      [weight, outputs],
+    ] as const) {
+      for (let row = 0; row < count; row++) of.data.fill(0, row * inputs, row * inputs + GROUP);
+    }
+    const before = off(x, weight);
+    for (let row = 0; row < rows; row++) x.data[row * inputs + 3] = 500;
+    for (let o = 0; o < outputs; o++) weight.data[o * inputs + 5] = 500;
+    assert.ok(off(x, weight) < 1.01 * before, `${off(x, weight)} with outliers, ${before} without`);
   });
 });
 
@@ -177,9 +152,10 @@ test('every form of integers gives the same bits, on any number of threads', asy
       [1, 9, 5],
       [50, 13, 37],
       [17, 203, 34],
+      [11, 9, GROUP + 30],
     ] as const) {
       const x = rowsFrom(rows, inputs, low, high);
-      for (let row = 0; row < rows; row++) x.data[row * inputs] = low < -1 ? -2 : 2;
+      for (let row = 0; row < rows; row++) for (let i = 0; i < inputs; i += GROUP) x.data[row * inputs + i] = low < -1 ? -2 : 2;
       const run = async (threads: number, as: IntegerForm): Promise<Float32Array> => {
         return withEngine({ threads, build: 'relaxed' }, (engine: Engine) => {
           Object.assign(engine, { integerForm: as });
@@ -251,31 +227,6 @@ test('an operand made for a matrix of integers is refused by one of floats', asy
       await refuses(() => packed(engine, 'int8', 5, 3).matrix.multiply(operand), ShapeError, 'x: expected [2, 3], found [2, 4]');
     });
   });
-});
-
-test('quantising with knowledge of the inputs keeps the mean of the outputs, and makes no scale that a file may not have', async () => {
-  const [outputs, inputs] = [6, 20];
-  const weight = randomTensor([outputs, inputs], 1);
-  weight.data.fill(0, inputs, 2 * inputs);
-  weight.data.fill(2 ** -149, 2 * inputs, 3 * inputs);
-  const statistics = { largest: randomFloats(inputs, 2, 3).map(Math.abs), mean: randomFloats(inputs, 3, 2) };
-  for (const smooth of [false, true]) {
-    const { weight: integers, correction } = quantizeWeight(weight, statistics, { smooth });
-    assert.is(integers.inputScales !== undefined, smooth);
-    assert.ok(integers.scales.every((scale) => scale > 0 && Number.isFinite(scale)));
-    assert.ok(integers.integers.every((q) => q >= -127));
-    const kept = dequantize(integers, outputs, inputs).data;
-    for (let o = 0; o < outputs; o++) {
-      const mean = (of: Float32Array): number =>
-        reference.sum(inputs, (i) => (of[o * inputs + i] as number) * (statistics.mean[i] as number));
-      assertWithin([mean(kept) + (correction[o] as number)], [mean(weight.data)], 1e-5, `output ${o}`);
-      const step = 0.5001 * (integers.scales[o] as number);
-      for (let i = 0; i < inputs; i++) {
-        const off = Math.abs((kept[o * inputs + i] as number) - (weight.data[o * inputs + i] as number));
-        assert.ok(off <= step / (integers.inputScales?.[i] ?? 1), `${o}, ${i}: ${off}`);
-      }
-    }
-  }
 });
 
 test.run();
