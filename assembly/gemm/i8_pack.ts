@@ -6,6 +6,7 @@
  */
 
 import { GROUP, groupsOf, SMALLEST_SCALE } from '../quantize/i8_form';
+import { loadTail } from '../simd';
 
 /**
  * i8_pack(n, k, q, scales, bias, target): from a matrix (n, k) given by columns, as nn.Linear keeps its weight; scales (n, groups), bias (n) or 0
@@ -23,17 +24,32 @@ export function i8_pack(n: i32, k: i32, q: usize, scales: usize, bias: usize, ta
       const count = min(GROUP, k - group * GROUP);
       const head = to;
       let sum: i32 = 0;
+      let i = 0;
       to += 64;
-      for (let i = 0; i < count; i++, q++) {
+      for (; i + 16 <= count; i += 16, q += 16, to += 128) {
+        const values = v128.load(q);
+        v128.store_lane<i32>(to, values, 0);
+        v128.store_lane<i32>(to, values, 1, 32);
+        v128.store_lane<i32>(to, values, 2, 64);
+        v128.store_lane<i32>(to, values, 3, 96);
+        sum += i32x4_sum(i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(values)));
+      }
+      for (; i < count; i++, q++) {
         const value = load<i8>(q);
         sum += <i32>value;
-        store<i8>(to + (<usize>(i >> 2) << 5) + <usize>(i & 3), value);
+        store<i8>(to + <usize>(i & 3), value);
+        if ((i & 3) == 3) to += 32;
       }
       store<f32>(head, load<f32>(scales));
       store<i32>(head, sum, 32);
-      to += <usize>((count + 3) >> 2) << 5;
     }
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function i32x4_sum(x: v128): i32 {
+  return i32x4.extract_lane(x, 0) + i32x4.extract_lane(x, 1) + i32x4.extract_lane(x, 2) + i32x4.extract_lane(x, 3);
 }
 
 /** i8_unpack(n, k, source, q, scales, bias): the inverse of i8_pack, q (n, k), scales (n, groups), bias (n). */
@@ -62,19 +78,35 @@ export function i8_quantize_weights(n: i32, k: i32, group: i32, x: usize, q: usi
   for (let j = 0; j < n; j++) {
     for (let first = 0; first < k; first += group, scales += 4) {
       const count = <usize>min(group, k - first);
-      let largest: f32 = 0;
-      for (let i: usize = 0; i < count; i++) largest = max(largest, abs(load<f32>(x + (i << 2)))); // keeps NaN
+      const whole = count & ~3;
+      let bits = i32x4.splat(0); // of magnitudes: as integers they are in the same order, and NaN is above all
+      for (let i: usize = 0; i < whole; i += 4) bits = i32x4.max_s(bits, v128.and(v128.load(x + (i << 2)), i32x4.splat(0x7fffffff)));
+      if (whole < count) bits = i32x4.max_s(bits, v128.and(loadTail(x + (whole << 2), <i32>(count - whole)), i32x4.splat(0x7fffffff)));
+      const largest = reinterpret<f32>(
+        max(max(i32x4.extract_lane(bits, 0), i32x4.extract_lane(bits, 1)), max(i32x4.extract_lane(bits, 2), i32x4.extract_lane(bits, 3))),
+      );
       const scale = largest / 127;
       const known = scale >= SMALLEST_SCALE && scale < Infinity;
-      const inverse: f32 = known ? <f32>1.0 / scale : 0;
-      for (let i: usize = 0; i < count; i++) {
-        store<i8>(q + i, known ? <i8>max<f32>(-127, min<f32>(127, nearest(load<f32>(x + (i << 2)) * inverse))) : 0);
+      const inverse = f32x4.splat(known ? <f32>1.0 / scale : 0);
+      for (let i: usize = 0; i < whole; i += 4) store<i32>(q + i, integers(v128.load(x + (i << 2)), inverse));
+      if (whole < count) {
+        let last = integers(loadTail(x + (whole << 2), <i32>(count - whole)), inverse);
+        for (let i = whole; i < count; i++, last >>= 8) store<i8>(q + i, last);
       }
       store<f32>(scales, known ? scale : scale < SMALLEST_SCALE ? 1 : NaN);
       x += count << 2;
       q += count;
     }
   }
+}
+
+/** The nearest integers of four numbers, none of which is beyond 127 scales; 0 for NaN. */
+// @ts-ignore: decorator
+@inline
+function integers(x: v128, inverse: v128): i32 {
+  const wide = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverse)));
+  const words = i16x8.narrow_i32x4_s(wide, wide);
+  return i32x4.extract_lane(i8x16.narrow_i16x8_s(words, words), 0);
 }
 
 /** Bytes of a panel. */

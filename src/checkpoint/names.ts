@@ -171,6 +171,7 @@ function find(name: string, words: readonly string[]): ((other: string) => strin
   const parts = name.split('.');
   for (const word of words) {
     const pattern = word.split('.');
+    if (!pattern.every((part) => part === '*' || name.includes(part))) continue; // most names, and soon
     const at = parts.findIndex((_, i) => pattern.every((part, j) => matches(part, parts[i + j])));
     if (at === -1) continue;
     const number = parts[at + pattern.lastIndexOf('*')] as string;
