@@ -2,30 +2,31 @@ import { Conv2d } from '../../src/nn/conv2d.ts';
 import { Parameters } from '../../src/nn/parameters.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, PANEL, STRIP_ROWS } from '../../src/runtime/kernels.ts';
-import { FORMS } from '../../src/tensor/matrix/quantizedRows.ts';
+import { Int8Matrix } from '../../src/tensor/matrix/int8Matrix.ts';
+import { FORMS, quantizeRows } from '../../src/tensor/matrix/quantizedRows.ts';
 import { resample } from '../../src/tensor/resample.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import type { Engine as BenchEngine } from '../engines/engine.ts';
 import { hasPeers } from '../engines/install.ts';
 import { startTfjs, tfjs } from '../engines/tfjs.ts';
 import { interleave, type Rounds, type Spread, timed } from '../measure.ts';
-import { LIMIT_FLOP, limit } from './limit.ts';
+import { limits } from './limit.ts';
 
 export interface KernelResult {
   readonly name: string;
   /** Milliseconds. */
   readonly time: Spread;
-  /** GFLOP/s, or for kernels that do little arithmetic G numbers/s. */
+  /** Operations on floats or integers, or for kernels that do little arithmetic numbers. */
   readonly rate: number;
-  readonly unit: 'GFLOP/s' | 'G numbers/s';
-  /** Of the limit of this build, measured in the same rounds; for GFLOP/s only. */
+  readonly unit: 'GFLOP/s' | 'Gop/s' | 'G numbers/s';
+  /** Of the limit of this build for operations of the kind, measured in the same rounds. */
   readonly share: number | undefined;
 }
 
 interface Case {
   readonly name: string;
   run(): unknown;
-  /** Floating-point operations or numbers of one run. */
+  /** Operations or numbers of one run. */
   readonly work: number;
   readonly unit: KernelResult['unit'];
 }
@@ -48,16 +49,23 @@ export async function kernels(
   engine: Engine,
   { rounds, peers }: { rounds: Rounds; peers: readonly BenchEngine[] },
 ): Promise<KernelResult[]> {
-  const first: Case = { ...(await limit(engine.build)), work: LIMIT_FLOP, unit: 'GFLOP/s' };
-  const cases = [first, ...casesOf(engine), ...(hasPeers() && peers.includes(tfjs) ? await peerCases() : [])];
+  const { floats, pairs, bytes } = await limits(engine.build);
+  const integers = engine.integerForm === 'pairs' ? pairs : bytes;
+  const limitCases: Case[] = [
+    { ...floats, unit: 'GFLOP/s' },
+    { ...integers, unit: 'Gop/s' },
+  ];
+  const cases = [...limitCases, ...casesOf(engine), ...(hasPeers() && peers.includes(tfjs) ? await peerCases() : [])];
   const { timings } = await interleave(
     cases.map(({ run }) => timed(run)),
     rounds,
   );
-  const best = LIMIT_FLOP / timings[0].time.median;
+  const rate = (i: number): number => cases[i].work / timings[i].time.median / 1e6;
+  const best = { 'GFLOP/s': rate(0), 'Gop/s': rate(1), 'G numbers/s': undefined };
   return timings.map(({ time }, i) => {
-    const { name, work, unit } = cases[i];
-    return { name, time, rate: work / time.median / 1e6, unit, share: unit === 'GFLOP/s' ? work / time.median / best : undefined };
+    const { name, unit } = cases[i];
+    const limit = best[unit];
+    return { name, time, rate: rate(i), unit, share: limit && rate(i) / limit };
   });
 }
 
@@ -109,6 +117,17 @@ function casesOf(engine: Engine): Case[] {
       unit: 'GFLOP/s',
     };
   };
+  const integers = (what: string, m: number, k: number, n: number): Case => {
+    const matrix = new Int8Matrix(engine, n, k);
+    matrix.pack(image(n, k));
+    const rows = quantizeRows(engine, image(m, k));
+    return {
+      name: `i8_gemm ${m} x ${k} x ${n} (${what})`,
+      run: () => engine.scope(() => matrix.multiply(rows)),
+      work: 2 * m * n * k,
+      unit: 'Gop/s',
+    };
+  };
   const image = (...dims: number[]): Tensor<'float32'> => new Tensor('float32', { engine, address: x }, dims);
   const convolution = (what: string, size: number, inputs: number, outputs: number): Case => {
     const parameters = new Parameters(engine);
@@ -129,6 +148,8 @@ function casesOf(engine: Engine): Case[] {
   return [
     ...SHAPES.map(([what, m, k, n]) => gemm(what, m, k, n)),
     gemm('S, fc1 with GELU', 257, 384, 1536, 'gelu'),
+    ...SHAPES.map(([what, m, k, n]) => integers(what, m, k, n)),
+    numbers('i8_quantize 257 x 1536', 257 * 1536, () => engine.scope(() => quantizeRows(engine, image(257, 1536)))),
     attention(257),
     attention(1370),
     convolution('DPT, fusion', 46, 256, 256),

@@ -5,11 +5,20 @@ import type { KernelBuild } from '../../src/hosts/host.ts';
 const FOLDER = fileURLToPath(new URL('./limit', import.meta.url));
 const COUNT = 200_000;
 
-/** Floating-point operations of one run of {@link limit}. */
-export const LIMIT_FLOP = COUNT * 12 * 4 * 2;
+/** Of the arithmetic that is measured, additions and multiplications of one step of one of 48 chains. */
+const OPERATIONS = { floats: 2, pairs: 4, bytes: 8 } as const;
+
+export type Arithmetic = keyof typeof OPERATIONS;
+
+export interface Limit {
+  readonly name: string;
+  run(): unknown;
+  /** Operations of one run. */
+  readonly work: number;
+}
 
 /** The bare multiply-adds of a build, compiled on the spot. */
-export async function limit(build: KernelBuild): Promise<{ readonly name: string; run(): unknown }> {
+export async function limits(build: KernelBuild): Promise<Readonly<Record<Arithmetic, Limit>>> {
   const features = build === 'relaxed' ? ['--enable', 'relaxed-simd'] : [];
   const options = ['--baseDir', FOLDER, '--optimizeLevel', '2', '--runtime', 'stub', '--outFile', 'limit.wasm', '--enable', 'simd'];
   let binary = new Uint8Array(0);
@@ -20,6 +29,13 @@ export async function limit(build: KernelBuild): Promise<{ readonly name: string
   });
   if (error) throw new Error(`limit: ${stderr}`, { cause: error });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(binary));
-  const run = exports.limit as (count: number, start: number) => number;
-  return { name: 'limit: multiply-adds in registers', run: () => run(COUNT, 1) };
+  const of = (arithmetic: Arithmetic, name: string): Limit => {
+    const run = exports[arithmetic] as (count: number, start: number) => number;
+    return { name: `limit: ${name} in registers`, run: () => run(COUNT, 1), work: COUNT * 12 * 4 * OPERATIONS[arithmetic] };
+  };
+  return {
+    floats: of('floats', 'multiply-adds of floats'),
+    pairs: of('pairs', 'multiply-adds of pairs of 16 bits'),
+    bytes: of('bytes', 'multiply-adds of 4 bytes'),
+  };
 }
