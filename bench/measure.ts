@@ -39,11 +39,14 @@ export function timed(run: () => unknown): Candidate {
   };
 }
 
-/** Times the candidates in turn, A B C A B C ..., so that a machine whose speed drifts slows all of them alike. */
+/**
+ * Times the candidates in turn, A B C A B C ..., so that a machine whose speed drifts slows all of them alike. `ratio` is that of one's time to
+ * another's, taken within each round.
+ */
 export async function interleave(
   candidates: readonly Candidate[],
   { seconds, least, most, warmUp = 2 }: Rounds,
-): Promise<{ readonly timings: Timing[]; readonly rounds: number }> {
+): Promise<{ readonly timings: Timing[]; readonly rounds: number; ratio(of: number, to: number): Spread }> {
   const rounds: number[][] = [];
   let end = Number.POSITIVE_INFINITY;
   for (let round = -warmUp; round < least || (round < most && performance.now() < end); round++) {
@@ -52,11 +55,9 @@ export async function interleave(
     for (const candidate of candidates) times.push(await candidate.time());
     if (round >= 0) rounds.push(times);
   }
-  const timings = candidates.map((_, i) => ({
-    time: spread(rounds.map((times) => times[i])),
-    ratio: spread(rounds.map((times) => times[i] / times[0])),
-  }));
-  return { timings, rounds: rounds.length };
+  const ratio = (of: number, to: number): Spread => spread(rounds.map((times) => times[of] / times[to]));
+  const timings = candidates.map((_, i) => ({ time: spread(rounds.map((times) => times[i])), ratio: ratio(i, 0) }));
+  return { timings, rounds: rounds.length, ratio };
 }
 
 export function spread(values: readonly number[]): Spread {

@@ -55,7 +55,14 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
   if (sections.includes('models')) {
     for (const input of inputs) {
       say(`ViT-${input.model}/14 at ${input.size}`);
-      const result = await speed({ ...input, engines, dtypes, threads, rounds: { seconds, least: LEAST, most: 51, warmUp: 1 } });
+      const result = await speed({
+        ...input,
+        build: engine.build,
+        engines,
+        dtypes,
+        threads,
+        rounds: { seconds, least: LEAST, most: 51, warmUp: 1 },
+      });
       report.models.push(result);
       console.log(speedSection(result));
     }

@@ -17,8 +17,8 @@ export interface Limit {
   readonly work: number;
 }
 
-/** The bare multiply-adds of a build, compiled on the spot. */
-export async function limits(build: KernelBuild): Promise<Readonly<Record<Arithmetic, Limit>>> {
+/** Bare multiply-adds, compiled on the spot. */
+export async function compileLimits(build: KernelBuild): Promise<WebAssembly.Module> {
   const features = build === 'relaxed' ? ['--enable', 'relaxed-simd'] : [];
   const options = ['--baseDir', FOLDER, '--optimizeLevel', '2', '--runtime', 'stub', '--outFile', 'limit.wasm', '--enable', 'simd'];
   let binary = new Uint8Array(0);
@@ -28,7 +28,12 @@ export async function limits(build: KernelBuild): Promise<Readonly<Record<Arithm
     },
   });
   if (error) throw new Error(`limit: ${stderr}`, { cause: error });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(binary));
+  return new WebAssembly.Module(binary);
+}
+
+/** The bare multiply-adds of a build. */
+export async function limits(build: KernelBuild): Promise<Readonly<Record<Arithmetic, Limit>>> {
+  const { exports } = new WebAssembly.Instance(await compileLimits(build));
   const of = (arithmetic: Arithmetic, name: string): Limit => {
     const run = exports[arithmetic] as (count: number, start: number) => number;
     return { name: `limit: ${name} in registers`, run: () => run(COUNT, 1), work: COUNT * 12 * 4 * OPERATIONS[arithmetic] };

@@ -1,7 +1,9 @@
+import type { KernelBuild } from '../../src/hosts/host.ts';
 import type { EngineProcess } from '../engines/process.ts';
-import { interleave, type Rounds, type Timing } from '../measure.ts';
+import { interleave, type Rounds, type Spread, type Timing } from '../measure.ts';
 import { type Case, type Choice, casesOf, type Skipped, withModel } from './cases.ts';
 import { type ModelName, randomModel } from './configs.ts';
+import { Machine } from './machine.ts';
 
 export interface Speed {
   readonly model: ModelName;
@@ -11,6 +13,14 @@ export interface Speed {
   /** The ratios are to the first. */
   readonly results: readonly (Case & Timing & Agreement)[];
   readonly skipped: readonly Skipped[];
+  /** How much faster more threads are than one, within each round; and bare multiply-adds, beyond which nothing gets. */
+  readonly scaling: readonly Scaling[];
+}
+
+export interface Scaling {
+  readonly what: string;
+  readonly threads: number;
+  readonly speedup: Spread;
 }
 
 /** How an output differs from that of the first case. */
@@ -21,12 +31,15 @@ export interface Agreement {
   readonly cosine: number;
 }
 
+/** In words. */
+const MACHINE = 'bare multiply-adds of this machine';
+
 /**
  * One model at one size in each engine, dtype and number of threads: all on the same random weights and the same pixels, each in a process
  * of its own, timed in turn.
  */
-export async function speed(options: Choice & { model: ModelName; size: number; rounds: Rounds }): Promise<Speed> {
-  const { model: name, size, engines, rounds: budget } = options;
+export async function speed(options: Choice & { model: ModelName; size: number; rounds: Rounds; build: KernelBuild }): Promise<Speed> {
+  const { model: name, size, engines, threads, rounds: budget, build } = options;
   using model = randomModel(name);
   return await withModel({ model, size, engines }, async (bench) => {
     const running: { readonly item: Case; readonly process: EngineProcess }[] = [];
@@ -34,17 +47,27 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
       const process = await bench.start(item);
       if (process) running.push({ item, process });
     }
-    const { timings, rounds } = await interleave(
-      running.map(({ process }) => ({ time: () => process.run() })),
+    const machines = await Machine.of(build, threads.includes(1) && threads.length > 1 ? threads : []);
+    const { timings, rounds, ratio } = await interleave(
+      [...running.map(({ process }) => ({ time: () => process.run() })), ...machines],
       budget,
     );
+    for (const machine of machines) await machine.stop();
     const [reference] = running.map(({ process }) => process.output);
     const results = running.map(({ item, process }, i) => ({
       ...item,
       ...timings[i],
       ...agreement(process.output, reference, model.config.hidden_size),
     }));
-    return { model: name, size, rounds, results, skipped: bench.skipped };
+    const timed = [
+      ...running.map(({ item }) => ({ what: `${item.engine}, ${item.dtype}`, threads: item.threads })),
+      ...machines.map(({ threads }) => ({ what: MACHINE, threads })),
+    ];
+    const scaling = timed.flatMap(({ what, threads }, i): Scaling[] => {
+      const one = timed.findIndex((other) => other.what === what && other.threads === 1);
+      return threads === 1 || one === -1 ? [] : [{ what, threads, speedup: ratio(one, i) }];
+    });
+    return { model: name, size, rounds, results, skipped: bench.skipped, scaling };
   });
 }
 

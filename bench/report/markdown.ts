@@ -47,7 +47,7 @@ export function kernelsSection(results: readonly KernelResult[]): string {
   );
 }
 
-export function speedSection({ model, size, rounds, results, skipped }: Speed): string {
+export function speedSection({ model, size, rounds, results, skipped, scaling }: Speed): string {
   const [first] = results;
   return section(
     `ViT-${model}/14 at ${size} x ${size}, ${rounds} rounds`,
@@ -64,6 +64,11 @@ export function speedSection({ model, size, rounds, results, skipped }: Speed): 
       ]),
     ),
     first && `Ratio, cosine of the class token and largest difference of the outputs are to ${labelOf(first)}.`,
+    scaling.length > 0 &&
+      table(
+        ['more threads than one', 'threads', 'times as fast'],
+        scaling.map(({ what, threads, speedup }) => [what, String(threads), withSpread(speedup, 2)]),
+      ),
     skippedList(skipped),
   );
 }
@@ -92,7 +97,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
-function section(title: string, ...parts: readonly (string | undefined)[]): string {
+function section(title: string, ...parts: readonly (string | undefined | false)[]): string {
   return [`\n## ${title}`, ...parts.filter((part) => part)].join('\n\n');
 }
 

@@ -24,6 +24,7 @@ const SPEED: Speed = {
     { engine: 'dinov2-wasm', dtype: 'int8', threads: 1, reason: 'no such thing' },
     { engine: 'dinov2-wasm', dtype: 'int8', threads: 2, reason: 'no such thing' },
   ],
+  scaling: [{ what: 'dinov2-wasm, f32', threads: 2, speedup: { median: 1.8, low: 1.7, high: 1.9 } }],
 };
 
 const REPORT: Report = { node: '24.0.0', cpu: 'A & B', date: '2026-01-02T03:04:05Z', build: 'simd', models: [SPEED] };
@@ -39,6 +40,7 @@ test('the section of a model: figures with their quartiles, what they are compar
     '400 (390 to 410)',
     '0.250 (0.250 to 0.250)',
     'to onnxruntime-web, f32, 1 thread.',
+    '1.80 (1.70 to 1.90)',
     '- Not measured: dinov2-wasm, int8, 1 thread; dinov2-wasm, int8, 2 threads: no such thing',
   ]) {
     assert.ok(text.includes(part), `"${part}" in ${text}`);
