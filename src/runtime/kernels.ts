@@ -172,6 +172,9 @@ export interface Kernels {
     weights: Address,
     y: Address,
   ): void;
+  i16_jpeg_scan(scan: Address, across: number, rows: number): void;
+  u8_jpeg_idct(blocks: number, coefficients: Address, quantization: Address, output: Address, stride: number, room: Address): void;
+  u8_jpeg_rows(planes: Address, color: number, width: number, first: number, count: number, output: Address): void;
   u8_resample_horizontal(
     rows: number,
     width: number,
