@@ -44,7 +44,8 @@ async function load({ MODEL, ASSETS }) {
   const processor = await AutoImageProcessor.from_pretrained(source);
   const model = await AutoModelForImageClassification.from_pretrained(source);
   const final = {}; // the last norm, which a classifier keeps to itself
-  for (const [name, weight] of model.weights()) if (/(^|\.)layernorm\.(weight|bias)$/.test(name)) final[name.split('.').at(-1)] = weight;
+  const isFinal = (name) => /(^|\.)layernorm\.(weight|bias)$/.test(name);
+  for (const [name, weight] of model.weights(isFinal)) final[name.split('.').at(-1)] = weight;
   return { processor, model, norm: (x) => layerNorm(x, final.weight, final.bias, model.config.layer_norm_eps) };
 }
 

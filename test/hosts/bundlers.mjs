@@ -79,11 +79,14 @@ export async function miniflareWorker(folder, entry, options = {}) {
   const modules = names.map((name) => ({ type: MODULE_TYPES[ending(name)], path: join(folder, name) }));
   const miniflare = new Miniflare({ modulesRoot: folder, modules, compatibilityDate: COMPATIBILITY, ...options });
   await miniflare.ready;
+  const ask = async (path, request) => {
+    const response = await miniflare.dispatchFetch(`http://localhost${path}`, request);
+    return { status: response.status, text: await response.text() };
+  };
   return {
-    async post(path, body) {
-      const response = await miniflare.dispatchFetch(`http://localhost${path}`, { method: 'POST', body });
-      return { status: response.status, text: await response.text() };
-    },
+    get: (path) => ask(path),
+    post: (path, body) => ask(path, { method: 'POST', body }),
+    r2: (name) => miniflare.getR2Bucket(name),
     close: () => miniflare.dispose(),
   };
 }
