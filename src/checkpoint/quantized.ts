@@ -25,13 +25,22 @@ export function isScale(checkpoint: Checkpoint, name: string): boolean {
   return SCALE.test(name) && checkpoint.entries.get(name.replace(SCALE, '.weight'))?.dtype === 'int8';
 }
 
+/** Names of the scales that there are of a weight. */
+export function scalesOf(checkpoint: Checkpoint, name: string): string[] {
+  return [scaleName(name), inputScaleName(name)].filter((scale) => checkpoint.entries.has(scale) && isScale(checkpoint, scale));
+}
+
 /**
  * Reads a weight of 8 bits.
+ * @param read scales by name that have been read already, as {@link readScales} gives them: in a file they may lie far in front of the integers
  * @throws {CheckpointError} naming scales that are missing, of another number, not finite or not above 0
  */
-export async function readQuantized(checkpoint: Checkpoint, name: string): Promise<QuantizedWeight> {
+export async function readQuantized(
+  checkpoint: Checkpoint,
+  name: string,
+  read: ReadonlyMap<string, Float32Array> = new Map(),
+): Promise<QuantizedWeight> {
   const { dims } = checkpoint.get(name);
-  const [outputs = 0, columns = 1] = dims;
   const inputs = inputScaleName(name);
   if (!checkpoint.entries.has(scaleName(name))) {
     throw new CheckpointError(
@@ -41,13 +50,10 @@ export async function readQuantized(checkpoint: Checkpoint, name: string): Promi
   if (checkpoint.entries.has(inputs) && dims.length !== 2) {
     throw new CheckpointError(`${checkpoint.name}: ${describe(inputs)}: expected none for a weight [${dims}], found one`);
   }
-  const scales = await readScales(checkpoint, scaleName(name), outputs);
-  const integers = (await checkpoint.read(name)).data as Int8Array;
-  return {
-    integers,
-    scales,
-    inputScales: checkpoint.entries.has(inputs) ? await readScales(checkpoint, inputs, columns) : undefined,
-  };
+  const scalesAt = async (scale: string): Promise<Float32Array> => read.get(scale) ?? readScales(checkpoint, scale);
+  const scales = await scalesAt(scaleName(name));
+  const inputScales = checkpoint.entries.has(inputs) ? await scalesAt(inputs) : undefined;
+  return { integers: (await checkpoint.read(name)).data as Int8Array, scales, inputScales };
 }
 
 /** The tensors that stand for a weight of `dims`. */
@@ -65,7 +71,10 @@ export function quantizedTensors(name: string, dims: readonly number[], { intege
   ];
 }
 
-async function readScales(checkpoint: Checkpoint, name: string, count: number): Promise<Float32Array> {
+/** Scales of a weight, the one for each output or each input that their name says. Throws as {@link readQuantized}. */
+export async function readScales(checkpoint: Checkpoint, name: string): Promise<Float32Array> {
+  const [outputs, inputs] = checkpoint.get(name.replace(SCALE, '.weight')).dims;
+  const count = name.endsWith('input_scale') ? inputs : outputs;
   const place = `${checkpoint.name}: ${describe(name)}`;
   const { dtype, dims } = checkpoint.get(name);
   if (dtype !== 'float32' || dims.join() !== String(count)) {

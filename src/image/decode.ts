@@ -1,4 +1,4 @@
-import { ImageError } from '../errors.ts';
+import { HostError, ImageError } from '../errors.ts';
 import { Engine } from '../runtime/engine.ts';
 import { scratchEngine } from '../runtime/scratch.ts';
 import { isJpeg, jpegSegments, readJpegHeader } from './jpeg.ts';
@@ -17,6 +17,7 @@ export interface DecodeOptions {
  * The RGB pixels of a PNG or JPEG file, told apart by their first bytes, as Pillow's `convert('RGB')` gives them: alpha is dropped, grey
  * repeated, palettes looked up, of 16 bits the upper 8 taken, CMYK converted without a profile. EXIF orientation is not applied.
  * Every byte is Pillow's with libjpeg-turbo.
+ * @throws {HostError} for PNG on a host that has no DecompressionStream
  * @throws {ImageError} when the file is neither, truncated or damaged, or of more than `maxPixels` pixels
  */
 export async function decodeImage(bytes: Uint8Array, { maxPixels, source = 'bytes' }: DecodeOptions = {}): Promise<Pixels> {
@@ -28,6 +29,11 @@ export async function decodeImage(bytes: Uint8Array, { maxPixels, source = 'byte
 }
 
 async function decodePng(bytes: Uint8Array, source: string, maxPixels: number | undefined): Promise<Pixels> {
+  if (typeof DecompressionStream === 'undefined') {
+    throw new HostError(
+      `${source}: expected a host with DecompressionStream, which PNG needs, found none: convert it to JPEG, or pass a decoder as option decode`,
+    );
+  }
   const chunks = [...pngChunks(bytes, source)];
   const header = readPngHeader(chunks[0] as PngChunk, source);
   const { width, height } = header;

@@ -222,5 +222,8 @@ export const STRIP_ROWS = 12;
 
 /** The one seam to AssemblyScript: a build of the kernels on a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  return instantiateSync<Kernels & Record<string, unknown>>(module, { env: { memory } }).exports;
+  const imports = { env: { memory } };
+  // one of another realm, as sandboxes of edge functions have it, which the loader would take for bytes
+  if (!(module instanceof WebAssembly.Module)) return new WebAssembly.Instance(module, imports).exports as unknown as Kernels;
+  return instantiateSync<Kernels & Record<string, unknown>>(module, imports).exports;
 }

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
@@ -168,6 +170,49 @@ test('weights of another kind of number are refused with file, tensor and kind',
       'float32',
       dtype,
     );
+  }
+});
+
+/** Of 64 bytes. */
+function inPieces(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) controller.close();
+      else controller.enqueue(new Uint8Array(bytes.subarray(at, at + 64)));
+      at += 64;
+    },
+  });
+}
+
+test('files that come as streams are asked for once, or twice where floats become integers, in shards too', async () => {
+  const integers = new Dinov2ForImageClassification(TINY, { dtype: 'int8', seed: 5 });
+  for (const [model, dtype, times] of [
+    [CLASSIFIER, 'float32', 1],
+    [integers, 'int8', 1],
+    [integers, 'float32', 1],
+    [CLASSIFIER, 'int8', 2],
+  ] as const) {
+    await withFolder(async (folder) => {
+      await model.save_pretrained(folder, { max_shard_size: '8KB' });
+      const names = readdirSync(folder);
+      const requests = new Map(names.map((name) => [name, 0]));
+      const files = names.map((name) => {
+        const request = (): Response => {
+          requests.set(name, (requests.get(name) ?? 0) + 1);
+          const bytes = readFileSync(join(folder, name));
+          return new Response(inPieces(bytes), { headers: { 'content-length': String(bytes.length) } });
+        };
+        return [name, request] as const;
+      });
+      const loaded = await Dinov2ForImageClassification.from_pretrained(Object.fromEntries(files), { dtype });
+      const shards = names.filter((name) => name.includes('-of-'));
+      assert.ok(shards.length > 1);
+      const most = Math.max(...shards.map((name) => requests.get(name) as number));
+      assert.is(most, times, `${model.dtype} as ${dtype}`);
+      const again = await Dinov2ForImageClassification.from_pretrained(folder, { dtype });
+      assertSameBits((await loaded(pixels(1, 24))).logits.data, (await again(pixels(1, 24))).logits.data);
+    });
   }
 });
 
