@@ -1,5 +1,6 @@
 // A Cloudflare Worker: POST a PNG or JPEG; its nearest labels and its embedding come back. The model that comes with the package is inside
-// the script; where MODEL names a folder of the static assets, it is that one, whose shards are streamed into the engine and never held.
+// the script; where MODEL names a folder of the static assets, or of the R2 bucket BUCKET, it is that one, whose shards are streamed into the
+// engine and never held.
 import { AutoImageProcessor, AutoModelForImageClassification, RawImage } from 'dinov2-wasm';
 import { classify, embed } from 'dinov2-wasm/tasks';
 import { layerNorm } from 'dinov2-wasm/tensor';
@@ -39,26 +40,35 @@ function problem(status, message) {
   return Response.json({ error: message }, { status });
 }
 
-async function load({ MODEL, ASSETS }) {
-  const source = MODEL ? await assets(ASSETS, MODEL) : EMBEDDED;
+async function load({ MODEL, ASSETS, BUCKET }) {
+  const source = MODEL ? await stored(MODEL, BUCKET ? inBucket(BUCKET) : inAssets(ASSETS)) : EMBEDDED;
   const processor = await AutoImageProcessor.from_pretrained(source);
   const model = await AutoModelForImageClassification.from_pretrained(source);
   const final = {}; // the last norm, which a classifier keeps to itself
-  for (const [name, weight] of model.weights()) if (/(^|\.)layernorm\.(weight|bias)$/.test(name)) final[name.split('.').at(-1)] = weight;
+  const isFinal = (name) => /(^|\.)layernorm\.(weight|bias)$/.test(name);
+  for (const [name, weight] of model.weights(isFinal)) final[name.split('.').at(-1)] = weight;
   return { processor, model, norm: (x) => layerNorm(x, final.weight, final.bias, model.config.layer_norm_eps) };
 }
 
-/** The files of a model among the static assets, each asked for when it is read. */
-async function assets(binding, folder) {
-  const file = (name) => async () => {
-    const { status, headers, body } = await binding.fetch(new URL(`${folder}/${name}`, 'https://assets.local/'));
-    return new Response(body, { status, headers });
-  };
-  const small = ['config.json', 'preprocessor_config.json'];
-  const index = await (await file('model.safetensors.index.json')()).json();
-  const names = [...small, 'model.safetensors.index.json', ...new Set(Object.values(index.weight_map))];
+/** The files of a model in a folder, each asked for when it is read. `get` gives the response with a file. */
+async function stored(folder, get) {
+  const file = (name) => () => get(`${folder}/${name}`);
+  const names = ['config.json', 'preprocessor_config.json'];
+  const index = await file('model.safetensors.index.json')();
+  if (index.ok) names.push('model.safetensors.index.json', ...new Set(Object.values((await index.json()).weight_map)));
+  else names.push('model.safetensors');
   return Object.fromEntries(names.map((name) => [name, file(name)]));
 }
+
+const inAssets = (assets) => async (path) => {
+  const { status, headers, body } = await assets.fetch(new URL(path, 'https://assets.local/'));
+  return new Response(body, { status, headers });
+};
+
+const inBucket = (bucket) => async (path) => {
+  const object = await bucket.get(path);
+  return object ? new Response(object.body, { headers: { 'content-length': object.size } }) : new Response(null, { status: 404 });
+};
 
 // biome-ignore lint/style/noDefaultExport: workerd wants it
 export default worker;

@@ -12,7 +12,7 @@ await rm(target, { recursive: true, force: true });
 // esbuild leaves the address of the threads' script as it is: ../runtime/thread.js, seen from the worker
 const entryPoints = { 'app/worker': path('worker.mjs'), 'runtime/thread': path('../../dist/runtime/thread.js') };
 await build({ entryPoints, outdir: target, bundle: true, minify: true, format: 'esm', logLevel: 'error' });
-for (const name of ['index.html', 'style.css', 'page.js', 'sw.js']) await cp(path(name), join(target, name));
+for (const name of ['index.html', 'style.css', 'page.js']) await cp(path(name), join(target, name));
 for (const name of ['config.json', 'preprocessor_config.json', 'model.safetensors']) {
   await cp(path(`../../weights/${name}`), join(target, 'model', name));
 }
@@ -26,9 +26,9 @@ const files = entries
   .sort();
 const hash = createHash('sha256');
 for (const file of files) hash.update(await readFile(file));
-const names = ['', ...files.map((file) => relative(target, file).replaceAll('\\', '/')), 'files.js'];
-await writeFile(
-  join(target, 'files.js'),
-  `export const VERSION = '${hash.digest('hex').slice(0, 16)}';\nexport const FILES = ${JSON.stringify(names)};\n`,
-);
+const names = ['', ...files.map((file) => relative(target, file).replaceAll('\\', '/'))];
+const worker = await readFile(path('sw.js'), 'utf8');
+hash.update(worker);
+const version = hash.digest('hex').slice(0, 16);
+await writeFile(join(target, 'sw.js'), `const VERSION = '${version}';\nconst FILES = ${JSON.stringify(names)};\n${worker}`);
 console.log(`${target}: ${names.length} files, to be served by any server`);

@@ -270,7 +270,7 @@ $('#model-demo').addEventListener('click', () => loadModel(undefined, 'demonstra
 /** The service worker keeps the page for later without a network, and makes it cross-origin isolated where the server does not. */
 async function keep() {
   if (!navigator.serviceWorker) return;
-  await navigator.serviceWorker.register('sw.js', { type: 'module' });
+  await navigator.serviceWorker.register('sw.js');
   if (crossOriginIsolated || sessionStorage.reloaded) return;
   await navigator.serviceWorker.ready;
   if (photos.length) return; // never under somebody's hands

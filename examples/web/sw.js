@@ -1,6 +1,5 @@
-// Keeps the files of the page, so that it works without a network, and adds what threads need to their headers.
-import { FILES, VERSION } from './files.js';
-
+// Keeps the files of the page, so that it works without a network, and adds what threads need to their headers. A script and no module, for
+// Firefox; build.mjs writes FILES and VERSION in front of it.
 const NAME = `dinov2-web-${VERSION}`;
 const urlOf = (path) => new URL(path, self.registration.scope).href;
 

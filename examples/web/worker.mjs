@@ -1,7 +1,6 @@
 // What the page asks for: a model is loaded, a photo looked at, two compared. In a worker, so that the page never stalls.
 import { AutoImageProcessor, AutoModel, AutoModelForImageClassification, RawImage } from 'dinov2-wasm';
-import { classify, fitPatchPca, patchAlignedSize, patchFeatures, patchGrid } from 'dinov2-wasm/tasks';
-import { matmul, Tensor, transpose } from 'dinov2-wasm/tensor';
+import { attentionMaps, classify, fitPatchPca, matchPatches, patchFeatures, wholePhoto } from 'dinov2-wasm/tasks';
 
 const file = (name) => async () => fetch(new URL(`../model/${name}`, import.meta.url));
 const NAMES = ['config.json', 'preprocessor_config.json', 'model.safetensors'];
@@ -13,7 +12,7 @@ const MAX_PATCHES = 600;
 const MOST_MATCHES = 30;
 
 let loaded;
-let seen = []; // the patches of each photo
+let seen = []; // each photo: its size, its patches and where they lie
 
 const calls = {
   async load({ source }) {
@@ -37,66 +36,34 @@ const calls = {
     const { processor, model, classifier } = loaded;
     const image = await read(file);
     const labels = classifier && classify((await classifier(await processor(image))).logits, classifier.config, { topK: 5 })[0];
-    const [patch] = model.config.patchSize;
+    const { config } = model;
+    const [patch] = config.patchSize;
     const { width, height } = image;
     const aspect = Math.max(width, height) / Math.min(width, height);
     const shortestEdge = Math.max(patch, Math.floor(Math.sqrt(MAX_PATCHES / aspect)) * patch);
-    const size = patchAlignedSize(image, { shortestEdge, config: model.config });
-    const { pixel_values } = await processor(image, { size, do_center_crop: false });
-    const { last_hidden_state, attentions } = await model(pixel_values, { output_attentions: true });
-    const [rows, columns] = patchGrid(model.config, pixel_values);
-    const features = patchFeatures(last_hidden_state, [rows, columns]); // (1, rows, columns, hidden)
-    seen[slot] = { rows, columns, unit: unitRows(features.reshape(rows * columns, features.dims.at(-1))) };
-    const { colors } = fitPatchPca([features.at(0)], { foreground: 'all' }).colorsOf(features.at(0));
-    return { labels, width, height, rows, columns, colors: colors.data, heads: headsOf(attentions.at(-1), rows * columns) };
+    const { pixel_values, frame } = await wholePhoto(image, { processor, config, shortestEdge });
+    const grid = [frame.rows, frame.columns];
+    let attention; // (heads, rows, columns), of the last layer: those of all would be too much to keep
+    const attention_callback = (probabilities, { layer }) => {
+      if (layer === config.num_hidden_layers - 1) attention = attentionMaps(probabilities, grid);
+    };
+    const { last_hidden_state } = await model(pixel_values, { attention_callback });
+    const features = patchFeatures(last_hidden_state, grid).at(0); // (rows, columns, hidden)
+    seen[slot] = { width, height, features, frame };
+    const { colors } = fitPatchPca([features], { foreground: 'all' }).colorsOf(features);
+    const heads = Array.from({ length: attention.dims[0] }, (_, head) => attention.at(head).data);
+    return { labels, width, height, rows: frame.rows, columns: frame.columns, colors: colors.data, heads };
   },
 
   /** Patches that are each other's nearest, the most alike first; places are fractions of width and height. */
   async match() {
     const [a, b] = seen;
-    const { data } = matmul(a.unit, transpose(b.unit)); // (patches of a, patches of b): cosines
-    const [countA, countB] = [a.rows * a.columns, b.rows * b.columns];
-    const ofA = new Int32Array(countA);
-    const ofB = new Int32Array(countB);
-    for (let i = 0; i < countA; i++) {
-      for (let j = 0; j < countB; j++) {
-        const similarity = data[i * countB + j];
-        if (similarity > data[i * countB + ofA[i]]) ofA[i] = j;
-        if (similarity > data[ofB[j] * countB + j]) ofB[j] = i;
-      }
-    }
-    const place = (index, { rows, columns }) => [((index % columns) + 0.5) / columns, (Math.floor(index / columns) + 0.5) / rows];
-    return [...ofA.entries()]
-      .filter(([i, j]) => ofB[j] === i)
-      .map(([i, j]) => ({ a: place(i, a), b: place(j, b), similarity: data[i * countB + j] }))
-      .sort((x, y) => y.similarity - x.similarity)
-      .slice(0, MOST_MATCHES);
+    const place = ({ x, y }, { width, height }) => [x / width, y / height];
+    return matchPatches(a, b)
+      .slice(0, MOST_MATCHES)
+      .map((match) => ({ a: place(match.a, a), b: place(match.b, b), similarity: match.similarity }));
   },
 };
-
-/** Each row divided by its length. */
-function unitRows({ data, dims }) {
-  const width = dims[1];
-  const unit = Float32Array.from(data);
-  for (let at = 0; at < unit.length; at += width) {
-    const row = unit.subarray(at, at + width);
-    const length = Math.hypot(...row) || 1;
-    for (let i = 0; i < width; i++) row[i] /= length;
-  }
-  return new Tensor('float32', unit, dims);
-}
-
-/** Attention (1, heads, tokens, tokens) of the class token to each patch, by head. */
-function headsOf(attention, patches) {
-  const [, heads, tokens] = attention.dims;
-  return Array.from({ length: heads }, (_, head) =>
-    attention
-      .at(0)
-      .at(head)
-      .at(0)
-      .data.slice(tokens - patches),
-  );
-}
 
 function sourceOf(source) {
   if (source === undefined) return DEMONSTRATION;

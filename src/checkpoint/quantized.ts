@@ -26,18 +26,27 @@ export function isScale(checkpoint: Checkpoint, name: string): boolean {
   return SCALE.test(name) && checkpoint.entries.get(name.replace(SCALE, '.weight'))?.dtype === 'int8';
 }
 
+/** The name of the scales of a weight, if there are any. */
+export function scalesOf(checkpoint: Checkpoint, name: string): string | undefined {
+  return isScale(checkpoint, scaleName(name)) && checkpoint.entries.has(scaleName(name)) ? scaleName(name) : undefined;
+}
+
 /**
  * Reads a weight of 8 bits.
+ * @param read scales by name that have been read already, as {@link readScales} gives them: in a file they may lie far in front of the integers
  * @throws {CheckpointError} naming scales that are missing, of another number, not finite or not above 0
  */
-export async function readQuantized(checkpoint: Checkpoint, name: string): Promise<QuantizedWeight> {
-  const [outputs = 0, ...inputs] = checkpoint.get(name).dims;
+export async function readQuantized(
+  checkpoint: Checkpoint,
+  name: string,
+  read: ReadonlyMap<string, Float32Array> = new Map(),
+): Promise<QuantizedWeight> {
   if (!checkpoint.entries.has(scaleName(name))) {
     throw new CheckpointError(
       `${checkpoint.name}: ${describe(name)}: expected float32, float16 or bfloat16, or int8 with scales, found int8 without ${describe(scaleName(name))}`,
     );
   }
-  const scales = await readScales(checkpoint, scaleName(name), [outputs, groupsOf(sizeOf(inputs))]);
+  const scales = read.get(scaleName(name)) ?? (await readScales(checkpoint, scaleName(name)));
   return { integers: (await checkpoint.read(name)).data as Int8Array, scales };
 }
 
@@ -55,7 +64,10 @@ export function quantizedTensors(name: string, dims: readonly number[], { intege
   ];
 }
 
-async function readScales(checkpoint: Checkpoint, name: string, wanted: readonly [outputs: number, groups: number]): Promise<Float32Array> {
+/** The scales of a weight. Throws as {@link readQuantized}. */
+export async function readScales(checkpoint: Checkpoint, name: string): Promise<Float32Array> {
+  const [outputs = 0, ...inputs] = checkpoint.get(name.replace(SCALE, '.weight')).dims;
+  const wanted = [outputs, groupsOf(sizeOf(inputs))];
   const place = `${checkpoint.name}: ${describe(name)}`;
   const { dtype, dims } = checkpoint.get(name);
   if (dtype !== 'float32' || dims.join() !== wanted.join()) {

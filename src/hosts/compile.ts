@@ -7,6 +7,11 @@ export function compiledOnce(bytes: () => Uint8Array<ArrayBuffer>): Required<Ker
   return { own: once(() => compileKernels(bytes())), shared: once(() => compileKernels(sharedForm(bytes()))) };
 }
 
+/** Also one of another realm. */
+export function isModule(x: unknown): boolean {
+  return Object.prototype.toString.call(x) === '[object WebAssembly.Module]';
+}
+
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }

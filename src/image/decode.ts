@@ -1,6 +1,8 @@
-import jpeg from 'jpeg-js';
-import { ImageError } from '../errors.ts';
-import { isJpeg, type JpegSegment, jpegSegments, MARKER, readJpegHeader } from './jpeg.ts';
+import { HostError, ImageError } from '../errors.ts';
+import { Engine } from '../runtime/engine.ts';
+import { scratchEngine } from '../runtime/scratch.ts';
+import { isJpeg, jpegSegments, readJpegHeader } from './jpeg.ts';
+import { decodeJpeg, isKeptWhole } from './jpegDecoder.ts';
 import { checkSize, type Pixels } from './pixels.ts';
 import { inflatedBytes, isIntact, isPng, type PngChunk, type PngHeader, pngChunks, pngColors, readPngHeader } from './png.ts';
 
@@ -14,20 +16,24 @@ export interface DecodeOptions {
 /**
  * The RGB pixels of a PNG or JPEG file, told apart by their first bytes, as Pillow's `convert('RGB')` gives them: alpha is dropped, grey
  * repeated, palettes looked up, of 16 bits the upper 8 taken, CMYK converted without a profile. EXIF orientation is not applied.
- * PNG equals Pillow. JPEG differs from libjpeg-turbo by up to 4 levels for another inverse DCT, and where chroma is subsampled by up to
- * about 110 at sharp edges between colours: libjpeg-turbo interpolates it, jpeg-js repeats the nearest sample. jpeg-js refuses progressive
- * files that have both subsampled chroma and restart intervals which do not divide the number of blocks.
+ * Every byte is Pillow's with libjpeg-turbo.
+ * @throws {HostError} for PNG on a host that has no DecompressionStream
  * @throws {ImageError} when the file is neither, truncated or damaged, or of more than `maxPixels` pixels
  */
 export async function decodeImage(bytes: Uint8Array, { maxPixels, source = 'bytes' }: DecodeOptions = {}): Promise<Pixels> {
   if (isPng(bytes)) return decodePng(bytes, source, maxPixels);
-  if (isJpeg(bytes)) return decodeJpeg(bytes, source, maxPixels);
+  if (isJpeg(bytes)) return decodeJpegFile(bytes, source, maxPixels);
   const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
   const found = bytes.length === 0 ? 'no bytes' : `a file that starts with ${start}`;
   throw new ImageError(`${source}: expected a PNG or JPEG file, found ${found}: convert it, or pass a decoder as option decode`);
 }
 
 async function decodePng(bytes: Uint8Array, source: string, maxPixels: number | undefined): Promise<Pixels> {
+  if (typeof DecompressionStream === 'undefined') {
+    throw new HostError(
+      `${source}: expected a host with DecompressionStream, which PNG needs, found none: convert it to JPEG, or pass a decoder as option decode`,
+    );
+  }
   const chunks = [...pngChunks(bytes, source)];
   const header = readPngHeader(chunks[0] as PngChunk, source);
   const { width, height } = header;
@@ -67,47 +73,19 @@ async function inflate(chunks: readonly PngChunk[], header: PngHeader): Promise<
   return bytes;
 }
 
-async function decodeJpeg(bytes: Uint8Array, source: string, maxPixels: number | undefined): Promise<Pixels> {
+async function decodeJpegFile(bytes: Uint8Array, source: string, maxPixels: number | undefined): Promise<Pixels> {
   const segments = [...jpegSegments(bytes, source)];
-  const { width, height, components, isYcc, blocks } = readJpegHeader(segments, source);
+  const header = readJpegHeader(segments, source);
+  const { width, height, blocks } = header;
   checkSize(source, width, height, maxPixels);
-  const { data } = await orImageError(source, 'JPEG', () => {
+  const data = await orImageError(source, 'JPEG', () => {
     // a block takes at least a bit
     if (bytes.length * 8 < blocks) throw new Error(`${bytes.length} bytes cannot hold ${width} x ${height} pixels`);
-    return jpeg.decode(essentials(segments, components === 4 ? adobeMarker(isYcc) : []), {
-      colorTransform: isYcc,
-      formatAsRGBA: false,
-      useTArray: true,
-      maxResolutionInMP: Number.POSITIVE_INFINITY, // checked above
-      maxMemoryUsageInMB: Number.POSITIVE_INFINITY,
-      // Lets pass the blocks that jpeg-js looks for below the picture when a restart interval ends there, and nothing else.
-      tolerantDecoding: true,
-    });
+    if (!isKeptWhole(segments, header)) return decodeJpeg(segments, header, scratchEngine());
+    using engine = new Engine(); // all coefficients: memory that has to be given back
+    return decodeJpeg(segments, header, engine);
   });
   return { data, width, height, channels: 3 };
-}
-
-/** A JPEG file of only what makes the samples, with an end even if it had none: there jpeg-js stops when a scan is too short. */
-function essentials(segments: readonly JpegSegment[], colorMarker: readonly number[]): Uint8Array {
-  const kept = segments.filter(
-    ({ marker }) => marker !== MARKER.EOI && marker !== MARKER.COM && (marker < MARKER.APP0 || marker > MARKER.APP15),
-  );
-  return joined([Uint8Array.of(0xff, 0xd8, ...colorMarker), ...kept.map((segment) => segment.bytes), Uint8Array.of(0xff, MARKER.EOI)]);
-}
-
-/** APP14 of Adobe (Technical Note 5116), without which jpeg-js takes no four components: version 100, no flags, 2 for YCCK, 0 for CMYK. */
-function adobeMarker(isYcck: boolean): number[] {
-  return [0xff, MARKER.APP14, 0, 14, ...Array.from('Adobe', (c) => c.charCodeAt(0)), 0, 100, 0, 0, 0, 0, isYcck ? 2 : 0];
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 async function orImageError<T>(source: string, format: string, decode: () => T | Promise<T>): Promise<T> {

@@ -190,9 +190,10 @@ function stack(pictures: readonly Pixels[], config: ProcessorConfig): Tensor<'fl
       const found = `${picture.channels} of ${picture.width} x ${picture.height}`;
       throw new ShapeError(`images: expected ${expected}, found ${found} in number ${n + 1}: process them one by one, or in one size`);
     }
+    const { data } = picture;
     tables.forEach((table, c) => {
       const plane = values.subarray((n * channels + c) * area, (n * channels + c + 1) * area);
-      for (let i = 0; i < area; i++) plane[i] = table[picture.data[i * channels + c] as number] as number;
+      for (let i = 0, from = c; i < area; i++, from += channels) plane[i] = table[data[from] as number] as number;
     });
   });
   return new Tensor('float32', values, [pictures.length, channels, height, width]);

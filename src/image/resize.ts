@@ -72,8 +72,8 @@ export function resize(
   return vertical(horizontal(pixels, width, filter, engine), height, filter, engine);
 }
 
-/** Bytes of rows that are in engine memory at a time, so that a photograph of any size takes little of it. */
-const STRIP = 2 ** 20;
+/** Bytes of rows that are in engine memory at a time, so that a photograph of any size takes little of it and of the cache. */
+const STRIP = 2 ** 18;
 /** Bytes that the kernels may touch before they notice the end of a strip. */
 const SLACK = 16;
 

@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { isScale, quantizedTensors, readQuantized } from '../checkpoint/quantized.ts';
+import { isScale, quantizedTensors, readQuantized, readScales, scalesOf } from '../checkpoint/quantized.ts';
 import type { NamedTensor } from '../checkpoint/safetensors.ts';
 import { ArgumentError, CheckpointError } from '../errors.ts';
 import type { ProgressCallback } from '../hub/progress.ts';
@@ -53,25 +53,29 @@ export async function loadCheckpoint(
   const resident = residentBlocks(rest, blocks, { limit: engine.limit, width });
   const isResident = (parameter: Parameter): boolean => (block.get(parameter) ?? 0) < Math.max(1, resident) || !block.has(parameter);
 
+  const scales = new Map<string, Float32Array>();
   for (const parameter of rest) parameter.allocate();
   allocateBlocks(engine, blocks, resident);
   const fill = async (parameter: Parameter): Promise<void> => {
     const mean = parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined;
     const name = sources.get(parameter) as string;
     try {
-      await loadParameter(engine, parameter, checkpoint, name, mean);
+      await loadParameter(engine, parameter, { checkpoint, name, scales }, mean);
     } catch (cause) {
       if (!(cause instanceof ArgumentError)) throw cause;
       throw new CheckpointError(`${checkpoint.name}: "${name}": ${cause.message}`, { cause }); // what a layer has against it
     }
   };
-  const first = [...sources].filter(([parameter]) => isResident(parameter));
-  const report = progressOf(checkpoint, new Map(first), progress_callback);
-  for (const [parameter, name] of first) {
+  const first = new Map([...sources].filter(([parameter]) => isResident(parameter)));
+  const report = progressOf(checkpoint, first, progress_callback);
+  for (const { name, parameter } of inOrder(checkpoint, first)) {
     signal?.throwIfAborted();
-    await fill(parameter);
-    report(name);
+    if (parameter) {
+      await fill(parameter);
+      report(name);
+    } else scales.set(name, await readScales(checkpoint, name));
   }
+  scales.clear();
   report(checkpoint.name);
   if (resident === blocks.length) return undefined;
 
@@ -85,6 +89,16 @@ export async function loadCheckpoint(
     },
     close: () => checkpoint.close(),
   };
+}
+
+/** The tensors to be read, those of parameters and the scales of integers, as they lie in the files: a file that comes as a stream is asked for once. */
+function inOrder(checkpoint: Checkpoint, sources: ReadonlyMap<Parameter, string>): { name: string; parameter?: Parameter }[] {
+  const wanted = [...sources].flatMap(([parameter, name]) => {
+    const scales = scalesOf(checkpoint, name);
+    return [{ name, parameter }, ...(scales ? [{ name: scales }] : [])];
+  });
+  const places = new Map([...checkpoint.entries.keys()].map((name, place) => [name, place]));
+  return wanted.sort((a, b) => (places.get(a.name) as number) - (places.get(b.name) as number));
 }
 
 /** Reports the tensors of a checkpoint one by one, by their names, and the end by that of the checkpoint. */
@@ -191,12 +205,11 @@ function bytesOf(checkpoint: Checkpoint, name: string): number {
 async function loadParameter(
   engine: Engine,
   parameter: Parameter,
-  checkpoint: Checkpoint,
-  name: string,
+  { checkpoint, name, scales }: { checkpoint: Checkpoint; name: string; scales: ReadonlyMap<string, Float32Array> },
   mean: Float32Array | undefined,
 ): Promise<void> {
   const { dtype } = checkpoint.get(name);
-  if (dtype === 'int8' && parameter.loadQuantized) return parameter.loadQuantized(await readQuantized(checkpoint, name));
+  if (dtype === 'int8' && parameter.loadQuantized) return parameter.loadQuantized(await readQuantized(checkpoint, name, scales));
   await engine.scopeAsync(async () => {
     const value: Float32 = place(engine, 'float32', parameter.dims);
     const target = addressOf(value);

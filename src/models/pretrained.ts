@@ -259,10 +259,16 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     return new Map([...observers].flatMap(([name, { mean }]) => (mean ? [[name, mean]] : [])));
   }
 
-  /** The weights by the names they have in a checkpoint of this model, each read when its turn comes, in memory of its own. */
-  *weights(): Generator<[name: string, weight: Tensor<'float32'>]> {
+  /**
+   * The weights by the names they have in a checkpoint of this model, each read when its turn comes, in memory of its own.
+   * @param wanted of which names; default all
+   */
+  *weights(wanted: (name: string) => boolean = () => true): Generator<[name: string, weight: Tensor<'float32'>]> {
     this.#checkResident('weights');
-    for (const { name, read } of this.parameters.all) yield [this.#checkpointName(name), read()];
+    for (const parameter of this.parameters.all) {
+      const name = this.#checkpointName(parameter.name);
+      if (wanted(name)) yield [name, parameter.read()];
+    }
   }
 
   /** Writes config.json and model.safetensors, or shards of it, into a folder. @throws {DTypeError} {ArgumentError} naming the option */

@@ -1,6 +1,6 @@
 import { host } from '#host';
 import { ArgumentError, HostError, NotFoundError } from '../errors.ts';
-import { cannotCompile, compiledOnce } from '../hosts/compile.ts';
+import { cannotCompile, compiledOnce, isModule } from '../hosts/compile.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { type KernelProvider, kernelProvider, provideKernels } from '../hosts/kernels.ts';
 import { hasRelaxedSimd, hasSimd } from './features.ts';
@@ -83,9 +83,9 @@ function checkSimd(): void {
 }
 
 async function compile(build: KernelBuild, source: KernelSource): Promise<KernelProvider> {
-  if (source instanceof WebAssembly.Module) return { own: () => source };
+  if (isModule(source)) return { own: () => source as WebAssembly.Module };
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
-    const bytes = copyOf(source); // what the caller does to it later is of no effect
+    const bytes = copyOf(source as BufferSource); // what the caller does to it later is of no effect
     return compiledOnce(() => bytes);
   }
   const response = source instanceof URL ? await request(source) : source;

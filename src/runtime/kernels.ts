@@ -171,6 +171,9 @@ export interface Kernels {
     weights: Address,
     y: Address,
   ): void;
+  i16_jpeg_scan(scan: Address, across: number, rows: number): void;
+  u8_jpeg_idct(blocks: number, coefficients: Address, quantization: Address, output: Address, stride: number, room: Address): void;
+  u8_jpeg_rows(planes: Address, color: number, width: number, first: number, count: number, output: Address): void;
   u8_resample_horizontal(
     rows: number,
     width: number,
@@ -218,5 +221,8 @@ export const STRIP_ROWS = 12;
 
 /** The one seam to AssemblyScript: a build of the kernels on a memory. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  return instantiateSync<Kernels & Record<string, unknown>>(module, { env: { memory } }).exports;
+  const imports = { env: { memory } };
+  // one of another realm, as sandboxes of edge functions have it, which the loader would take for bytes
+  if (!(module instanceof WebAssembly.Module)) return new WebAssembly.Instance(module, imports).exports as unknown as Kernels;
+  return instantiateSync<Kernels & Record<string, unknown>>(module, imports).exports;
 }

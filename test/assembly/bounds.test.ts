@@ -19,8 +19,11 @@ const packedPairs = (n: number, k: number): number => 4 + Math.ceil(n / 8) * Mat
 const pairs = (m: number, k: number): number => Math.ceil(m / 5) * 5 * Math.ceil(k / 4) * 2;
 const heads = (m: number, k: number): number => Math.ceil(m / 5) * 5 * Math.ceil(k / 128) * 2;
 
-/** Sizes of inputs as the kernels' headers give them. The kernels of 8-bit pictures say how far they read beyond theirs. */
-const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8_resample_vertical' | 'i8_probe'>]: Call<K> } = {
+/** Kernels that have no inputs of their own, say how far they read beyond them, or find them by what stands in memory. */
+type Other = 'i8_probe' | 'u8_resample_horizontal' | 'u8_resample_vertical' | 'u8_jpeg_rows' | 'i16_jpeg_scan';
+
+/** Sizes of inputs as the kernels' headers give them. */
+const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
   f32_gemm: (s, input, room) => [s, s, s, input(s * s), s, input(packedFloats(s, s)), room(s * s), s, 1],
   f32_gemm_add: (s, input, room) => [s, s, s, input(s * s), s, input(packedFloats(s, s)), room(s * s), s, input(s)],
   f16_gemm: (s, input, room) => [s, s, s, input(s * s), s, input(packedHalves(s, s)), room(s * s), s, 1, room(packedFloats(8, s)), 1],
@@ -77,6 +80,7 @@ const CALLS: { readonly [K in Exclude<KernelName, 'u8_resample_horizontal' | 'u8
   f32_swap_axes: (s, input, room) => [2, 3, 2, s, input(12 * s), room(12 * s)],
   f32_copy_rows: (s, input, room) => [3, s, input(s), 0, room(3 * s), s],
   f32_resample: (s, input, room) => [2, 3, 2, s, 1, input(6 * s), input(2), input(2), room(4 * s)],
+  u8_jpeg_idct: (s, input, room) => [s, input(32 * s), input(64), room(16 * s), 8 * s, room(128)],
   f16_to_f32: (s, input, room) => [2 * s, input(s), room(2 * s)],
   bf16_to_f32: (s, input, room) => [2 * s, input(s), room(2 * s)],
   f32_to_f16: (s, input, room) => [2 * s, input(2 * s), room(s)],

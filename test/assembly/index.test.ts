@@ -41,6 +41,7 @@ const ARGUMENTS: { [K in keyof Kernels]: Parameters<Kernels[K]>['length'] } = {
   f32_transpose: 4,
   f32_unpack: 5,
   i16_attention: 14,
+  i16_jpeg_scan: 3,
   i16_pack: 6,
   i16_pack_rows: 6,
   i8_dot_rows: 8,
@@ -52,6 +53,8 @@ const ARGUMENTS: { [K in keyof Kernels]: Parameters<Kernels[K]>['length'] } = {
   i8_quantize: 7,
   i8_quantize_weights: 6,
   i8_unpack: 6,
+  u8_jpeg_idct: 6,
+  u8_jpeg_rows: 6,
   u8_resample_horizontal: 8,
   u8_resample_vertical: 7,
 };

@@ -1,6 +1,6 @@
 // The applications of entries/ as each bundler makes them.
 import { readdirSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { application, installed, PROGRAMS, run, temporary } from './tools.mjs';
 
@@ -68,6 +68,38 @@ async function withWrangler(from, to, [entry]) {
 /** Options of esbuild for what miniflare is to run. */
 export const FOR_WORKERD = { conditions: ['workerd', 'worker'], loader: { '.wasm': 'copy', '.safetensors': 'copy' } };
 
+/** An entry in Vercel's edge runtime: its bundle a script, the kernels compiled ahead, as `?module` asks for. */
+export async function edgeRuntime(entry) {
+  const modules = new Map();
+  const kernels = {
+    name: 'kernels',
+    setup(build) {
+      build.onResolve({ filter: /\.wasm\?module$/ }, ({ path, resolveDir }) => {
+        return { path: join(resolveDir, path.replace('?module', '')), namespace: 'module' };
+      });
+      build.onLoad({ filter: /./, namespace: 'module' }, async ({ path }) => {
+        const name = `wasm${modules.size}`;
+        modules.set(name, undefined); // taken at once: files are loaded side by side
+        modules.set(name, await WebAssembly.compile(await readFile(path)).catch(() => undefined)); // relaxed SIMD, in Node 20
+        return { contents: `export default ${name};` };
+      });
+    },
+  };
+  const options = { format: 'iife', conditions: ['edge-light'], plugins: [kernels], logOverride: { 'empty-import-meta': 'silent' } };
+  const folder = await bundle('esbuild', [entry], options);
+  const { EdgeRuntime } = (await import(installed('edge-runtime/dist/index.js'))).default;
+  const runtime = new EdgeRuntime({
+    initialCode: await readFile(join(folder, `${entry}.js`), 'utf8'),
+    extend: (context) => Object.assign(context, Object.fromEntries(modules)),
+  });
+  return {
+    async post(path, body) {
+      const response = await runtime.dispatchFetch(`http://localhost${path}`, { method: 'POST', body });
+      return { status: response.status, text: await response.text() };
+    },
+  };
+}
+
 const COMPATIBILITY = '2026-07-01';
 const MODULE_TYPES = { js: 'ESModule', wasm: 'CompiledWasm', safetensors: 'Data' };
 const ending = (name) => name.split('.').at(-1);
@@ -79,11 +111,14 @@ export async function miniflareWorker(folder, entry, options = {}) {
   const modules = names.map((name) => ({ type: MODULE_TYPES[ending(name)], path: join(folder, name) }));
   const miniflare = new Miniflare({ modulesRoot: folder, modules, compatibilityDate: COMPATIBILITY, ...options });
   await miniflare.ready;
+  const ask = async (path, request) => {
+    const response = await miniflare.dispatchFetch(`http://localhost${path}`, request);
+    return { status: response.status, text: await response.text() };
+  };
   return {
-    async post(path, body) {
-      const response = await miniflare.dispatchFetch(`http://localhost${path}`, { method: 'POST', body });
-      return { status: response.status, text: await response.text() };
-    },
+    get: (path) => ask(path),
+    post: (path, body) => ask(path, { method: 'POST', body }),
+    r2: (name) => miniflare.getR2Bucket(name),
     close: () => miniflare.dispose(),
   };
 }

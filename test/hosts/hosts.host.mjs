@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ask, openChromium, openFirefox } from './browsers.mjs';
-import { bundle, FOR_WORKERD, miniflareWorker } from './bundlers.mjs';
+import { bundle, edgeRuntime, FOR_WORKERD, miniflareWorker } from './bundlers.mjs';
 import { BUILDS, check, PHOTO_NAMES, runScript } from './results.mjs';
 import { application, on, PHOTOS, PROGRAMS, run, serve, temporary, webFolder } from './tools.mjs';
 
@@ -39,6 +39,28 @@ test('workerd, the model inside the script', async () => {
     await check(results);
   } finally {
     await worker.close();
+  }
+});
+
+test("Vercel's edge runtime: a JPEG, with the kernels compiled ahead; a PNG, for which it has nothing, is refused by name", async () => {
+  const { package: library } = await application();
+  const server = await serve(join(library, 'weights'));
+  try {
+    const runtime = await edgeRuntime('edge');
+    const post = (photo, build) =>
+      runtime.post(`/?build=${build}&model=${encodeURIComponent(server.url)}`, readFileSync(join(PHOTOS, photo)));
+    const results = [];
+    for (const build of BUILDS) {
+      const { status, text } = await post('rocket.jpg', build);
+      assert.is(status, 200, text);
+      results.push({ photo: 'rocket.jpg', ...JSON.parse(text) });
+    }
+    await check(results, BUILDS, ['rocket.jpg']);
+    const refused = await post('chelsea.png', 'simd');
+    assert.is(refused.status, 500);
+    assert.match(refused.text, /HostError: .* DecompressionStream, which PNG needs, found none: convert it to JPEG/);
+  } finally {
+    await server.close();
   }
 });
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ask, openChromium } from './browsers.mjs';
+import { ask, openChromium, openFirefox } from './browsers.mjs';
 import { bundle, FOR_WORKERD, miniflareWorker } from './bundlers.mjs';
 import { check, PHOTO_NAMES, runScript } from './results.mjs';
 import { application, on, PHOTOS, PROGRAMS, run, serve, temporary, webFolder } from './tools.mjs';
@@ -76,5 +76,28 @@ for (const [what, bundler, headers, right] of [
     }
   });
 }
+
+on('firefox')('firefox: vite bundles the threads of an isolated page', async () => {
+  const folder = await bundle('vite', ['page']);
+  await webFolder(folder, 'page.js');
+  const server = await serve(folder, ISOLATED);
+  const browser = await openFirefox();
+  try {
+    const page = await browser.newPage();
+    const said = [];
+    page.on('console', (message) => said.push(message.text()));
+    await page.goto(server.url);
+    const results = await ask(page, 'onPage', { photos: PHOTO_NAMES, builds: ['simd'], threads: 2 });
+    await check(results, ['simd']);
+    for (const { threads } of results) assert.is(threads, 2);
+    assert.equal(
+      said.filter((text) => text.match(WARNING)),
+      [],
+    );
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+});
 
 test.run();

@@ -1,9 +1,12 @@
 // The page of examples/web in Chromium, used as a person would: photos by keys and clicks, what goes wrong, without a network.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openChromium } from './browsers.mjs';
+import { openChromium, openFirefox } from './browsers.mjs';
 import { on, PHOTOS, ROOT, run, serve, temporary } from './tools.mjs';
 
 /** Where pictures of the page go that a person wants to look at. */
@@ -161,6 +164,98 @@ on('chromium')('without a network the page works, once loaded', () =>
     assert.is(await page.locator('#labels li').count(), 5);
   }),
 );
+
+/** A hub on this machine with the demonstration model, until `stop` is called. */
+async function startHub() {
+  const args = ['--conditions=dinov2-source', '--import', 'tsx', join(ROOT, 'test/hosts/serveHub.ts')];
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
+  const [url] = await once(createInterface(child.stdout), 'line');
+  return { url, stop: () => child.stdin.end() };
+}
+
+on('chromium')('a model of the hub is loaded by its name, and when the hub is gone out of the cache', async () => {
+  const hub = await startHub();
+  const asked = [];
+  const prepare = (context) =>
+    context.route('https://huggingface.co/**', async (route) => {
+      const { pathname } = new URL(route.request().url());
+      asked.push(pathname);
+      if (hub.isGone) return route.abort('internetdisconnected');
+      const response = await route.fetch({ url: new URL(pathname, hub.url).href });
+      return route.fulfill({ response });
+    });
+  const open = async (page) => {
+    await page.fill('#model-source', 'demo/model');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('#model-name').textContent === 'demo/model');
+    await page.waitForFunction(() => /^Ready|done in/.test(document.querySelector('#status').textContent));
+  };
+  try {
+    await withPage(
+      async ({ page }) => {
+        await ready(page);
+        await page.click('#slot-0 [data-sample="chelsea.png"]');
+        await done(page, 'cat');
+        const labels = await page.locator('#labels li').allTextContents();
+        await page.click('summary');
+        await open(page);
+        await done(page, 'cat');
+        assert.equal(await page.locator('#labels li').allTextContents(), labels, 'the same model');
+        assert.ok(asked.includes('/api/models/demo/model/revision/main'), String(asked));
+        assert.is(asked.filter((path) => path.endsWith('/model.safetensors')).length, 1, String(asked));
+        hub.isGone = true;
+        await page.reload();
+        await ready(page);
+        await page.click('summary');
+        await open(page);
+        await page.click('#slot-0 [data-sample="chelsea.png"]');
+        await done(page, 'cat');
+        assert.equal(await page.locator('#labels li').allTextContents(), labels);
+      },
+      { prepare },
+    );
+  } finally {
+    hub.stop();
+  }
+});
+
+/** Of puppeteer's pages, whose own way makes code of strings, which the policy of the page forbids. A page may load itself again meanwhile. */
+async function until(page, condition, argument) {
+  const end = Date.now() + TIMEOUT;
+  while (!(await page.evaluate(condition, argument).catch(() => false))) {
+    if (Date.now() > end) throw new Error(`waited for ${condition}, found ${await page.evaluate(() => document.body.innerText)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+on('firefox')('the page in Firefox: isolated, with threads, the same features and matches', async () => {
+  const server = await serve(await site());
+  const browser = await openFirefox();
+  try {
+    const page = await browser.newPage();
+    await page.goto(server.url);
+    await until(page, () => globalThis.crossOriginIsolated && /^Ready/.test(document.querySelector('#status').textContent));
+    const isThreaded = await page.evaluate(() => navigator.hardwareConcurrency > 1);
+    assert.match(await page.evaluate(() => document.querySelector('#host').textContent), isThreaded ? / threads/ : /one thread/);
+    for (const [slot, sample, name] of [
+      [0, 'chelsea.png', 'cat'],
+      [1, 'chelsea.png', 'cat'],
+    ]) {
+      await page.evaluate(() => {
+        document.querySelector('#status').textContent = '';
+      });
+      await page.evaluate((selector) => document.querySelector(selector).focus(), `#slot-${slot} [data-sample="${sample}"]`);
+      await page.keyboard.press('Enter');
+      await until(page, (text) => document.querySelector('#status').textContent.startsWith(`${text}: done in`), name);
+    }
+    assert.is(await page.evaluate(() => document.querySelectorAll('#labels li').length), 5);
+    assert.match(await page.evaluate(() => document.querySelector('#matches-note').textContent), /similarity 1\.00 down to 1\.00/);
+    if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, 'firefox.png'), fullPage: true });
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+});
 
 on('chromium')('a browser without WebAssembly is told what it needs', () =>
   withPage(

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
@@ -168,6 +170,48 @@ test('weights of another kind of number are refused with file, tensor and kind',
       'float32',
       dtype,
     );
+  }
+});
+
+/** Of 64 bytes. */
+function inPieces(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) controller.close();
+      else controller.enqueue(new Uint8Array(bytes.subarray(at, at + 64)));
+      at += 64;
+    },
+  });
+}
+
+test('files that come as streams are asked for once, in shards too, whatever the numbers become', async () => {
+  const integers = new Dinov2ForImageClassification(TINY, { dtype: 'int8', seed: 5 });
+  for (const [model, dtype] of [
+    [CLASSIFIER, 'float32'],
+    [integers, 'int8'],
+    [integers, 'float32'],
+    [CLASSIFIER, 'int8'],
+  ] as const) {
+    await withFolder(async (folder) => {
+      await model.save_pretrained(folder, { max_shard_size: '8KB' });
+      const names = readdirSync(folder);
+      const requests = new Map(names.map((name) => [name, 0]));
+      const files = names.map((name) => {
+        const request = (): Response => {
+          requests.set(name, (requests.get(name) ?? 0) + 1);
+          const bytes = readFileSync(join(folder, name));
+          return new Response(inPieces(bytes), { headers: { 'content-length': String(bytes.length) } });
+        };
+        return [name, request] as const;
+      });
+      const loaded = await Dinov2ForImageClassification.from_pretrained(Object.fromEntries(files), { dtype });
+      const shards = names.filter((name) => name.includes('-of-'));
+      assert.ok(shards.length > 1);
+      for (const name of shards) assert.is(requests.get(name), 1, `${name}: ${model.dtype} as ${dtype}`);
+      const again = await Dinov2ForImageClassification.from_pretrained(folder, { dtype });
+      assertSameBits((await loaded(pixels(1, 24))).logits.data, (await again(pixels(1, 24))).logits.data);
+    });
   }
 });
 
