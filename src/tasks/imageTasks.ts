@@ -7,7 +7,7 @@ import type { ImageInput, ReadOptions } from '../image/rawImage.ts';
 import { AutoModel, AutoModelForImageClassification } from '../models/auto.ts';
 import { AutoConfig, type Dinov2Config } from '../models/config.ts';
 import type { FromPretrainedOptions } from '../models/pretrained.ts';
-import { checkOptions } from '../options.ts';
+import { checkCount, checkOptions } from '../options.ts';
 import type { Float32 } from '../tensor/index.ts';
 import { type Classification, classify } from './classify.ts';
 import { embed, POOLINGS, type Pooling } from './embed.ts';
@@ -113,10 +113,14 @@ export class ImageTasks {
     options: RunOptions = {},
   ): Promise<ImageTaskResults[Task]> {
     this.check(task, request);
-    const result: ImageTaskResults[ImageTask] =
-      task === 'embed'
-        ? { embedding: Array.from((await this.embed(image, request as ImageTaskRequests['embed'], options)).data, shortest) }
-        : { labels: await this.classify(image, request as ImageTaskRequests['classify'], options) };
+    let result: ImageTaskResults[ImageTask];
+    if (task === 'embed') {
+      const vector = await this.embed(image, request as ImageTaskRequests['embed'], options);
+      result = { embedding: Array.from(vector.data, shortest) };
+    } else {
+      const labels = await this.classify(image, request as ImageTaskRequests['classify'], options);
+      result = { labels: labels.map(({ label, score }) => ({ label, score: shortest(score) })) };
+    }
     return result as ImageTaskResults[Task];
   }
 
@@ -131,9 +135,7 @@ export class ImageTasks {
     if (pooling !== undefined && !POOLINGS.includes(pooling)) {
       throw new ArgumentError(`pooling: expected one of ${POOLINGS.join(', ')}, found ${describe(pooling)}`);
     }
-    if (top !== undefined && !(Number.isSafeInteger(top) && top >= 1)) {
-      throw new ArgumentError(`top: expected an integer of at least 1, found ${describe(top)}`);
-    }
+    if (top !== undefined) checkCount('top', top);
   }
 
   /** The embedding of a picture: (1, hidden), or (1, 2 hidden) for both. Throws as {@link run}. */
