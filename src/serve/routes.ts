@@ -1,3 +1,4 @@
+import { shortest } from '../files/json.ts';
 import { checkCount, checkOptions } from '../options.ts';
 import { type ImageTasks, POOLINGS, type Pooling, type VectorIndex } from '../tasks/index.ts';
 import type { Operation } from './openapi.ts';
@@ -12,6 +13,9 @@ export interface SearchIndex {
   /** What these are. */
   readonly pooling: Pooling;
 }
+
+/** Who answers: {@link ImageTasks}, or what does as they do. */
+export type Answerer = Pick<ImageTasks, 'available' | 'check' | 'run' | 'embed' | 'memory'>;
 
 /** Of a URL. */
 export type Query = Readonly<Record<string, string>>;
@@ -36,12 +40,12 @@ const COMMON = {
 const TOP = { type: 'integer', minimum: 1 };
 
 /** What can be asked of these, each at a path of its own. */
-export function imageRoutes(tasks: ImageTasks, index: SearchIndex | undefined): ImageRoute[] {
+export function imageRoutes(tasks: Answerer, index: SearchIndex | undefined): ImageRoute[] {
   const all: Record<string, ImageRoute> = { embed: embedRoute(tasks), classify: classifyRoute(tasks) };
   return [...tasks.available.map((task) => all[task] as ImageRoute), ...(index ? [searchRoute(tasks, index)] : [])];
 }
 
-function embedRoute(tasks: ImageTasks): ImageRoute {
+function embedRoute(tasks: Answerer): ImageRoute {
   return {
     ...COMMON,
     path: '/embed',
@@ -60,7 +64,7 @@ function embedRoute(tasks: ImageTasks): ImageRoute {
   };
 }
 
-function classifyRoute(tasks: ImageTasks): ImageRoute {
+function classifyRoute(tasks: Answerer): ImageRoute {
   return {
     ...COMMON,
     path: '/classify',
@@ -74,7 +78,7 @@ function classifyRoute(tasks: ImageTasks): ImageRoute {
   };
 }
 
-function searchRoute(tasks: ImageTasks, { names, vectors, pooling }: SearchIndex): ImageRoute {
+function searchRoute(tasks: Answerer, { names, vectors, pooling }: SearchIndex): ImageRoute {
   return {
     ...COMMON,
     path: '/search',
@@ -93,7 +97,7 @@ function searchRoute(tasks: ImageTasks, { names, vectors, pooling }: SearchIndex
     async answer(image, query, signal) {
       const { top = 10 } = withNumbers(query) as { top?: number };
       const [found = []] = vectors.search(await tasks.embed(image, { pooling }, { signal }), { k: top });
-      return { neighbors: found.map(({ row, score }) => ({ image: names[row], score })) };
+      return { neighbors: found.map(({ row, score }) => ({ image: names[row], score: shortest(score) })) };
     },
   };
 }

@@ -1,13 +1,12 @@
 import { ArgumentError, DisposedError, ThreadError } from '../errors.ts';
 import { describe } from '../files/json.ts';
 import { checkOptions } from '../options.ts';
-import type { ImageTasks } from '../tasks/index.ts';
 import { readImage } from './body.ts';
 import { type Gauge, Metrics } from './metrics.ts';
 import { type Operation, openApi } from './openapi.ts';
 import { ProblemError, problemOf, problemResponse } from './problems.ts';
 import { FairQueue } from './queue.ts';
-import { type ImageRoute, imageRoutes, type Query, type SearchIndex } from './routes.ts';
+import { type Answerer, type ImageRoute, imageRoutes, type Query, type SearchIndex } from './routes.ts';
 
 /** What a service takes at most. */
 export interface ServiceLimits {
@@ -57,7 +56,7 @@ interface PlainRoute extends Operation {
  */
 export class Service {
   readonly limits: ServiceLimits;
-  readonly #tasks: ImageTasks;
+  readonly #tasks: Answerer;
   readonly #routes: readonly (ImageRoute | PlainRoute)[];
   readonly #queue: FairQueue;
   readonly #metrics = new Metrics();
@@ -67,7 +66,7 @@ export class Service {
   #failure: Error | undefined;
 
   /** @param tasks what answers; it stays the caller's to dispose. @throws {ArgumentError} naming the option */
-  constructor(tasks: ImageTasks, options: ServiceOptions = {}) {
+  constructor(tasks: Answerer, options: ServiceOptions = {}) {
     checkOptions('service', options, [...Object.keys(DEFAULT_LIMITS), 'index', 'version', 'gauges', 'onError']);
     const { index, version = '0.0.0', gauges = () => [], onError = console.error, ...limits } = options;
     this.limits = { ...DEFAULT_LIMITS, ...limits };

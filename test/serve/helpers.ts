@@ -1,6 +1,6 @@
-import { BitImageProcessor, Dinov2ForImageClassification } from '../../src/index.ts';
-import { Service, type ServiceOptions } from '../../src/serve/index.ts';
+import { type Answerer, Service, type ServiceOptions } from '../../src/serve/index.ts';
 import { ImageTasks } from '../../src/tasks/index.ts';
+import { tinyModel } from '../cli/helpers.ts';
 import { withFolder } from '../helpers.ts';
 import { randomPixels } from '../image/helpers.ts';
 import { encodePng } from '../reference/png.ts';
@@ -10,33 +10,25 @@ export function png(seed = 1, { width, height } = { width: 16, height: 12 }): Ui
   return new Uint8Array(encodePng({ width, height, bitDepth: 8, colorType: 2, samples: randomPixels(width, height, 3, seed).data }));
 }
 
-/** A random model with three labels, so small that it runs in a millisecond, and gone afterwards. */
+/** Those of {@link tinyModel}, gone afterwards. */
 export async function withTasks(body: (tasks: ImageTasks) => Promise<void>, options: { maxPixels?: number } = {}): Promise<void> {
   await withFolder(async (folder) => {
-    const random = new Dinov2ForImageClassification({
-      hidden_size: 8,
-      num_hidden_layers: 2,
-      num_attention_heads: 2,
-      image_size: 12,
-      patch_size: 4,
-      initializer_range: 0.5,
-      id2label: { 0: 'red', 1: 'green', 2: 'blue' },
-    });
-    await random.save_pretrained(folder);
-    random.dispose();
-    await new BitImageProcessor({ size: 12, crop_size: 12 }).save_pretrained(folder);
-    using tasks = await ImageTasks.open(folder, options);
+    using tasks = await ImageTasks.open(await tinyModel(folder), options);
     await body(tasks);
   });
 }
 
 /** A service that fails the test for any error of its own. */
-export function serviceOf(tasks: ImageTasks, options: ServiceOptions = {}): Service & { readonly errors: unknown[] } {
+export function serviceOf(tasks: Answerer, options: ServiceOptions = {}): Service & { readonly errors: unknown[] } {
   const errors: unknown[] = [];
   return Object.assign(new Service(tasks, { onError: (error) => errors.push(error), ...options }), { errors });
 }
 
 /** A request with an image as its body. */
-export function post(path: string, body: BodyInit | null = png(), headers: Record<string, string> = { 'content-type': 'image/png' }): Request {
+export function post(
+  path: string,
+  body: BodyInit | null = png(),
+  headers: Record<string, string> = { 'content-type': 'image/png' },
+): Request {
   return new Request(`http://localhost${path}`, { method: 'POST', body, headers, duplex: 'half' } as RequestInit);
 }
