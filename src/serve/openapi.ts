@@ -49,9 +49,12 @@ const PROBLEM = {
   },
 };
 
-/** Headers that answers of a status have. */
+const RETRY = { 'Retry-After': { description: 'seconds', schema: { type: 'integer' }, required: true } };
+/** Headers that come with problems; those of one status have the same. */
 const HEADERS: { readonly [Name in ProblemName]?: Json } = {
-  Busy: { 'Retry-After': { description: 'seconds', schema: { type: 'integer' }, required: true } },
+  Busy: RETRY,
+  TimedOut: RETRY,
+  Closing: RETRY,
   MethodNotAllowed: { Allow: { description: 'what there is', schema: { type: 'string' }, required: true } },
 };
 

@@ -146,7 +146,7 @@ export class Service {
     route.check(query);
     const place = this.#queue.enter(client);
     const { requestTime } = this.limits;
-    const late = new ProblemError('TimedOut', `expected a result within ${requestTime / 1000} s, found none: try again later`);
+    const late = new ProblemError('TimedOut', `expected a result within ${requestTime / 1000} s, found none: try again later`, RETRY);
     const timer = setTimeout(place.abort, requestTime, late);
     const gone = (): void => place.abort(new ProblemError('ClientClosedRequest', 'expected a client that waits, found none'));
     request.signal.addEventListener('abort', gone, { once: true });
@@ -197,6 +197,9 @@ export class Service {
   }
 }
 
+/** In seconds. */
+const RETRY = { 'retry-after': '5' };
+
 const PROMETHEUS = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' };
 
 function healthRoute(path: string, summary: string, check: () => void): PlainRoute {
@@ -214,7 +217,7 @@ function healthRoute(path: string, summary: string, check: () => void): PlainRou
 }
 
 function closing(): ProblemError {
-  return new ProblemError('Closing', 'expected a service that takes requests, found one that is closing: ask another, or later');
+  return new ProblemError('Closing', 'expected a service that takes requests, found one that is closing: ask another, or later', RETRY);
 }
 
 function checkLimit(name: string, value: unknown): void {

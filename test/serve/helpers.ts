@@ -32,3 +32,34 @@ export function post(
 ): Request {
   return new Request(`http://localhost${path}`, { method: 'POST', body, headers, duplex: 'half' } as RequestInit);
 }
+
+/** Answers when `open` is called, one request after the other, with the length of its image; until then all of them wait. */
+export function gate(): { answerer: Answerer; open(): void; readonly seen: number } {
+  const waiting: (() => void)[] = [];
+  let seen = 0;
+  const answerer: Answerer = {
+    available: ['embed'],
+    memory: 0,
+    check() {},
+    async embed() {
+      throw new Error('expected no call');
+    },
+    async run(_, image, _request, { signal } = {}) {
+      seen += 1;
+      await new Promise<void>((resolve, reject) => {
+        waiting.push(resolve);
+        signal?.addEventListener('abort', () => reject(signal.reason));
+      });
+      return { embedding: [(image as Uint8Array).length] } as never;
+    },
+  };
+  return {
+    answerer,
+    open: () => waiting.shift()?.(),
+    get seen() {
+      return seen;
+    },
+  };
+}
+
+export const soon = (ms = 5): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,12 +2,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, MemoryError, ThreadError } from '../../src/errors.ts';
 import { shortest } from '../../src/files/json.ts';
-import { type Answerer, Service, type ServiceOptions } from '../../src/serve/index.ts';
+import { Service, type ServiceOptions } from '../../src/serve/index.ts';
 import { PROBLEMS, type ProblemName } from '../../src/serve/problems.ts';
 import { VectorIndex } from '../../src/tasks/index.ts';
 import type { Float32 } from '../../src/tensor/index.ts';
 import { refuses } from '../helpers.ts';
-import { png, post, serviceOf, withTasks } from './helpers.ts';
+import { gate, png, post, serviceOf, soon, withTasks } from './helpers.ts';
 
 /** Checks that an answer is this problem, and gives its detail. */
 async function problem(response: Response, name: ProblemName): Promise<string> {
@@ -17,37 +17,6 @@ async function problem(response: Response, name: ProblemName): Promise<string> {
   assert.equal([response.status, response.headers.get('content-type')], [status, 'application/problem+json']);
   return details.detail;
 }
-
-/** Answers when `open` is called, one request after the other, with the length of its image; until then all of them wait. */
-function gate(): { answerer: Answerer; open(): void; readonly seen: number } {
-  const waiting: (() => void)[] = [];
-  let seen = 0;
-  const answerer: Answerer = {
-    available: ['embed'],
-    memory: 0,
-    check() {},
-    async embed() {
-      throw new Error('expected no call');
-    },
-    async run(_, image, _request, { signal } = {}) {
-      seen += 1;
-      await new Promise<void>((resolve, reject) => {
-        waiting.push(resolve);
-        signal?.addEventListener('abort', () => reject(signal.reason));
-      });
-      return { embedding: [(image as Uint8Array).length] } as never;
-    },
-  };
-  return {
-    answerer,
-    open: () => waiting.shift()?.(),
-    get seen() {
-      return seen;
-    },
-  };
-}
-
-const soon = (ms = 5): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('an image is answered in each of the ways to send it as the library answers it', async () => {
   await withTasks(async (tasks) => {
@@ -179,7 +148,9 @@ test('what says that it is too large is not read, and of what does not say so no
             pulled += 1;
             controller.enqueue(new Uint8Array(1000));
           },
-          cancel: () => void (cancelled += 1),
+          cancel() {
+            cancelled += 1;
+          },
         },
         { highWaterMark: 0 },
       );
