@@ -21,6 +21,8 @@ export interface ListenOptions {
 export interface Listening {
   /** Where. */
   readonly url: string;
+  /** Lets the process end although it is listening. */
+  unref(): void;
   /** Finishes what was accepted, as {@link Service.close}, and closes the port. */
   close(options?: { timeLimit?: number }): Promise<void>;
 }
@@ -44,9 +46,12 @@ export async function listen(service: Service, options: ListenOptions = {}): Pro
     requestTimeout: headerTime + service.limits.bodyTime + LINGER, // the service itself is faster, and says what is wrong
     connectionsCheckingInterval: CHECK,
     keepAliveTimeout: 5000,
+    requireHostHeader: false, // without one it is refused below, with problem details
   });
   server.maxConnections = maxConnections;
-  server.on('request', (request, response) => void answer(service, request, response));
+  for (const event of ['request', 'checkExpectation']) {
+    server.on(event, (request, response) => void answer(service, request, response)); // what else is expected is passed over
+  }
   server.on('checkContinue', (request, response) => void answer(service, request, response, () => response.writeContinue()));
   server.on('clientError', refuse);
   await new Promise<void>((resolve, reject) => {
@@ -56,6 +61,7 @@ export async function listen(service: Service, options: ListenOptions = {}): Pro
   const address = server.address() as AddressInfo;
   return {
     url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    unref: () => void server.unref(),
     async close(closing) {
       await service.close(closing);
       await closeServer(server);
@@ -101,10 +107,11 @@ function linger(incoming: IncomingMessage): void {
   incoming.socket.once('close', () => clearTimeout(timer));
 }
 
-/** Undefined for what web-standard requests cannot say. */
+/** Undefined for what web-standard requests cannot say, or lacks a host (RFC 9112, 3.2). */
 function requestOf(incoming: IncomingMessage, signal: AbortSignal, onWanted: () => void): Request | undefined {
   const { method = 'GET', url = '/' } = incoming;
   const headers = Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]);
+  if (incoming.httpVersion === '1.1' && incoming.headers.host === undefined) return undefined;
   const hasBody = method !== 'GET' && method !== 'HEAD';
   try {
     const init: RequestInit = { method, headers, signal };
