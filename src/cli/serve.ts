@@ -1,5 +1,5 @@
 import { DisposedError, ThreadError } from '../errors.ts';
-import { type SearchIndex, Service } from '../serve/index.ts';
+import { type Gauge, type SearchIndex, Service } from '../serve/index.ts';
 import { listen } from '../serve/node.ts';
 import { ImageTasks, VectorIndex } from '../tasks/index.ts';
 import { type ModelChoice, setUpModel } from './batch.ts';
@@ -51,7 +51,7 @@ export async function serveRequests(_: readonly [], options: ServeOptions, termi
     bodyTime: milliseconds(options.bodyTime),
     requestTime: milliseconds(options.requestTime),
     version: packageVersion(),
-    gauges: () => [{ name: 'process_resident_memory_bytes', help: 'Memory of the process.', value: process.memoryUsage.rss() }],
+    gauges: processGauges,
     onError(error) {
       stderr.write(lineOf(error));
       if (error instanceof ThreadError || error instanceof DisposedError) failure.abort(error); // nothing will work from here on
@@ -81,6 +81,21 @@ async function searchIndex(
   const vectors = new VectorIndex(expected.length, { threads });
   for (let i = 0; i < images.length; i += ROWS) vectors.add(vectorsOf(images.slice(i, i + ROWS), expected.length));
   return { names: images.map(({ name }) => name), vectors, pooling, [Symbol.dispose]: () => vectors.dispose() };
+}
+
+/** Under the names that prom-client gives them. */
+function processGauges(): Gauge[] {
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return [
+    { name: 'process_resident_memory_bytes', help: 'Memory of the process.', value: rss },
+    { name: 'nodejs_heap_size_used_bytes', help: 'Memory of objects.', value: heapUsed },
+    { name: 'nodejs_external_memory_bytes', help: 'Memory of arrays outside of the heap.', value: external },
+    {
+      name: 'nodejs_active_resources',
+      help: 'Timers, sockets and the like that are open.',
+      value: process.getActiveResourcesInfo().length,
+    },
+  ];
 }
 
 const milliseconds = (seconds: number): number => Math.ceil(1000 * seconds);

@@ -88,7 +88,7 @@ async function answer(service: Service, incoming: IncomingMessage, outgoing: Ser
   const request = requestOf(incoming, leaving.signal, onWanted);
   const response = request
     ? await service.fetch(request, { client: incoming.socket.remoteAddress })
-    : problemResponse(malformed('another'));
+    : problemResponse(malformed('another request'));
   const body = new Uint8Array(await response.arrayBuffer());
   if (outgoing.destroyed) return;
   const isRead = incoming.complete;
@@ -163,8 +163,5 @@ const REFUSALS: ReadonlyMap<string | undefined, ProblemError> = new Map([
 ]);
 
 function malformed(found: string): ProblemError {
-  return new ProblemError(
-    'InvalidRequest',
-    `request: expected one of HTTP/1.1 with a path and a method of the description, found ${found}`,
-  );
+  return new ProblemError('InvalidRequest', `request: expected HTTP/1.1 with a host, a path, and a method that there is, found ${found}`);
 }

@@ -17,8 +17,11 @@ export interface Running {
  * Starts `dinov2 serve` on a free port in a process of its own, as this process was started: from the sources.
  * @throws {Error} with what it says when it ends before it can be reached
  */
-export async function startService(args: readonly string[], { execArgv = process.execArgv } = {}): Promise<Running> {
-  const child = spawn(process.execPath, [...execArgv, 'src/cli/main.ts', 'serve', '--port', '0', ...args], {
+export async function startService(
+  args: readonly string[],
+  { execArgv = process.execArgv, program = 'src/cli/main.ts' } = {},
+): Promise<Running> {
+  const child = spawn(process.execPath, [...execArgv, program, 'serve', '--port', '0', ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
