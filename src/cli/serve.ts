@@ -1,8 +1,8 @@
-import { DisposedError, ThreadError } from '../errors.ts';
-import { type Gauge, type SearchIndex, Service } from '../serve/index.ts';
-import { listen } from '../serve/node.ts';
-import { ImageTasks, VectorIndex } from '../tasks/index.ts';
-import { type ModelChoice, setUpModel } from './batch.ts';
+import { ThreadError } from '../errors.ts';
+import { type Answerer, type Gauge, type SearchIndex, Service } from '../serve/index.ts';
+import { listen, ThreadedTasks } from '../serve/node.ts';
+import { VectorIndex } from '../tasks/index.ts';
+import { chooseModel, type ModelChoice } from './batch.ts';
 import { type ImageIndex, vectorsOf } from './indexFile.ts';
 import { checkModel, openIndex, probePicture } from './search.ts';
 import { lineOf, type Terminal } from './terminal.ts';
@@ -36,12 +36,25 @@ const ROWS = 4096;
 /** `dinov2 serve`: answers requests until the signal says to end, and then those that it has accepted. */
 export async function serveRequests(_: readonly [], options: ServeOptions, terminal: Terminal): Promise<number> {
   const { index: folder, head, maxPixels } = options;
-  const { stderr, signal } = terminal;
   const found = folder === undefined ? undefined : { folder, index: await openIndex(folder) };
   const exifOrientation = options.exifOrientation ?? found?.index.model.exifOrientation;
-  const { source, loading } = await setUpModel(options, terminal);
-  using tasks = await ImageTasks.open(source, { ...loading, maxPixels, exifOrientation, ...(head !== undefined && { head }) });
-  using index = found && (await searchIndex(found, tasks, options));
+  const { source, hub, loading } = chooseModel(options, terminal);
+  const reading = { maxPixels, ...(exifOrientation && { exifOrientation }), ...(head !== undefined && { head }) };
+  const tasks = await ThreadedTasks.open(source, { ...hub, ...loading, ...reading });
+  try {
+    await serve(tasks, found && (await searchIndex(found, tasks, options)), options, terminal);
+  } finally {
+    await tasks.dispose();
+  }
+  return 0;
+}
+
+async function serve(
+  tasks: ThreadedTasks,
+  index: SearchIndex | undefined,
+  options: ServeOptions,
+  { stderr, signal }: Terminal,
+): Promise<void> {
   const failure = new AbortController();
   const service = new Service(tasks, {
     index,
@@ -54,7 +67,7 @@ export async function serveRequests(_: readonly [], options: ServeOptions, termi
     gauges: processGauges,
     onError(error) {
       stderr.write(lineOf(error));
-      if (error instanceof ThreadError || error instanceof DisposedError) failure.abort(error); // nothing will work from here on
+      if (error instanceof ThreadError) failure.abort(error); // nothing will work from here on
     },
   });
   const { host, port, maxConnections } = options;
@@ -64,23 +77,23 @@ export async function serveRequests(_: readonly [], options: ServeOptions, termi
   await aborted(AbortSignal.any([signal, failure.signal]));
   stderr.write('dinov2: finishing what was accepted\n');
   await listening.close({ timeLimit: milliseconds(options.closingTime) });
+  index?.vectors.dispose();
   failure.signal.throwIfAborted();
-  return 0;
 }
 
 /** @throws {CheckpointError} when another model made the index */
 async function searchIndex(
   { folder, index }: { folder: string; index: ImageIndex },
-  tasks: ImageTasks,
+  tasks: Answerer,
   { model, threads = 'auto' }: ServeOptions,
-): Promise<SearchIndex & Disposable> {
+): Promise<SearchIndex> {
   const { pooling, exifOrientation, probe: expected } = index.model;
   const probe = (await tasks.embed(probePicture(), { pooling })).data;
   checkModel(folder, index.model, { name: model ?? 'the demonstration', pooling, exifOrientation, probe });
   const images = [...index.images.values()];
   const vectors = new VectorIndex(expected.length, { threads });
   for (let i = 0; i < images.length; i += ROWS) vectors.add(vectorsOf(images.slice(i, i + ROWS), expected.length));
-  return { names: images.map(({ name }) => name), vectors, pooling, [Symbol.dispose]: () => vectors.dispose() };
+  return { names: images.map(({ name }) => name), vectors, pooling };
 }
 
 /** Under the names that prom-client gives them. */

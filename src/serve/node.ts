@@ -6,6 +6,8 @@ import { checkCount, checkOptions } from '../options.ts';
 import { ProblemError, problemResponse } from './problems.ts';
 import type { Service } from './service.ts';
 
+export { ThreadedTasks, type ThreadedTasksOptions } from './threadedTasks.ts';
+
 export interface ListenOptions {
   /** Address or name of the interface. Default 127.0.0.1: this machine alone. */
   readonly host?: string;

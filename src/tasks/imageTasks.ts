@@ -126,16 +126,7 @@ export class ImageTasks {
 
   /** Throws {@link ArgumentError} unless {@link run} takes such a request; before a picture is decoded. */
   check(task: ImageTask, request: object = {}): void {
-    if (!IMAGE_TASKS.includes(task)) throw new ArgumentError(`task: expected one of ${IMAGE_TASKS.join(', ')}, found ${describe(task)}`);
-    if (!this.available.includes(task)) {
-      throw new ArgumentError(`${task}: expected a model with a classifier, found an encoder alone: load it with a head, or load another`);
-    }
-    checkOptions(task, request, REQUEST_OPTIONS[task]);
-    const { pooling, top } = request as ImageTaskRequests['embed'] & ImageTaskRequests['classify'];
-    if (pooling !== undefined && !POOLINGS.includes(pooling)) {
-      throw new ArgumentError(`pooling: expected one of ${POOLINGS.join(', ')}, found ${describe(pooling)}`);
-    }
-    if (top !== undefined) checkCount('top', top);
+    checkTask(task, request, this.available);
   }
 
   /** The embedding of a picture: (1, hidden), or (1, 2 hidden) for both. Throws as {@link run}. */
@@ -172,6 +163,20 @@ export class ImageTasks {
   #pooled({ last_hidden_state }: Seen, pooling: Pooling): Float32 {
     return embed(last_hidden_state, { pooling, registers: this.config.registers });
   }
+}
+
+/** Throws {@link ArgumentError} unless it is one of the tasks that are available, and it takes such a request. */
+export function checkTask(task: ImageTask, request: object, available: readonly ImageTask[]): void {
+  if (!IMAGE_TASKS.includes(task)) throw new ArgumentError(`task: expected one of ${IMAGE_TASKS.join(', ')}, found ${describe(task)}`);
+  if (!available.includes(task)) {
+    throw new ArgumentError(`${task}: expected a model with a classifier, found an encoder alone: load it with a head, or load another`);
+  }
+  checkOptions(task, request, REQUEST_OPTIONS[task]);
+  const { pooling, top } = request as ImageTaskRequests['embed'] & ImageTaskRequests['classify'];
+  if (pooling !== undefined && !POOLINGS.includes(pooling)) {
+    throw new ArgumentError(`pooling: expected one of ${POOLINGS.join(', ')}, found ${describe(pooling)}`);
+  }
+  if (top !== undefined) checkCount('top', top);
 }
 
 /** What a model makes of a picture. */

@@ -31,7 +31,7 @@ await mkdir(join(folder, 'photos'));
 for (const name of readdirSync(PHOTOS_FOLDER)) await copyFile(PHOTOS_FOLDER + name, join(folder, 'photos', name));
 await dinov2(['index', join(folder, 'photos')]);
 
-const limits = ['--max-body', '2MiB', '--queue', '16', '--body-time', '1', '--header-time', '1'];
+const limits = ['--max-body', '2MiB', '--queue', '16', '--body-time', '3', '--header-time', '3'];
 const service = await startService(['--index', join(folder, 'photos'), '--threads', '1', ...limits], {
   execArgv: [],
   program: 'dist/cli/main.js',
