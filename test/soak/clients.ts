@@ -131,7 +131,7 @@ export const ASKS: readonly Ask[] = [
   (url) => ask('no form', `${url}/embed`, post('--x', 'multipart/form-data; boundary=x'), refused(400)),
   (url) => ask('too large', `${url}/embed`, post(new Uint8Array(3 * 2 ** 20), 'image/png'), refused(413)),
   (url) => raw('slow header', url, ['POST /embed HTTP/1.1\r\nHost:'], {}),
-  (url) => raw('endless body', url, [`${HEAD}Content-Length: 100000\r\n\r\n`, ...Array.from({ length: 100 }, () => 'x')], { pause: 50 }),
+  (url) => raw('endless body', url, [`${HEAD}Content-Length: 100000\r\n\r\n`, ...Array.from({ length: 100 }, () => 'x')], { pause: 100 }),
   (url, photos, roll) => {
     const { bytes } = pick(roll, photos);
     return raw('gone meanwhile', url, [`${HEAD}Content-Length: ${bytes.length}\r\n\r\n`, bytes], { leave: 1 + roll(200) });
