@@ -1,6 +1,6 @@
 // What ThreadedTasks starts: a model in a thread of its own, which answers one question after the other.
 import { parentPort, workerData } from 'node:worker_threads';
-import '../index.ts';
+import '#kernels';
 import { ImageTasks } from '../tasks/index.ts';
 import { type Message, type Question, sentError, type ThreadStart } from './protocol.ts';
 
