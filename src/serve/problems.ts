@@ -39,7 +39,11 @@ export class ProblemError extends Dinov2Error {
 }
 
 /** Errors of the library that are about what a client has sent; all others are ours. */
-const OF_CLIENTS: Readonly<Record<string, ProblemName>> = { ArgumentError: 'InvalidRequest', ImageError: 'UnreadableImage' };
+const OF_CLIENTS: Readonly<Record<string, ProblemName>> = {
+  ArgumentError: 'InvalidRequest',
+  ImageError: 'UnreadableImage',
+  LimitError: 'UnreadableImage',
+};
 
 /** What an error is to a client, who is told nothing of what goes on within. */
 export function problemOf(error: unknown): ProblemError {

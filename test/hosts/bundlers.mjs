@@ -80,6 +80,7 @@ export async function miniflareWorker(folder, entry, options = {}) {
   const miniflare = new Miniflare({ modulesRoot: folder, modules, compatibilityDate: COMPATIBILITY, ...options });
   await miniflare.ready;
   return {
+    fetch: (url, init) => miniflare.dispatchFetch(url, init),
     async post(path, body) {
       const response = await miniflare.dispatchFetch(`http://localhost${path}`, { method: 'POST', body });
       return { status: response.status, text: await response.text() };
