@@ -10,6 +10,12 @@ export function checkOptions(where: string, options: object, known: readonly str
   if (unknown !== undefined) throw new ArgumentError(`${where}: expected options ${known.join(', ')}, found ${JSON.stringify(unknown)}`);
 }
 
+/** Throws {@link ArgumentError} naming the option unless it is a whole number of at least 1. */
+export function checkCount(option: string, value: unknown): void {
+  if (Number.isSafeInteger(value) && (value as number) >= 1) return;
+  throw new ArgumentError(`${option}: expected an integer of at least 1, found ${describe(value)}`);
+}
+
 /** Throws {@link ArgumentError} unless it is an AbortSignal, of any realm, or undefined. */
 export function checkSignal(value: unknown): AbortSignal | undefined {
   const signal = value as AbortSignal | undefined;

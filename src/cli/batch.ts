@@ -1,6 +1,6 @@
 import { HostError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
-import { openModel } from '../hub/source.ts';
+import { type HubOptions, openModel } from '../hub/source.ts';
 import { AutoImageProcessor, type BitImageProcessor, EMBEDDED_MODEL, type FromPretrainedOptions, type ModelSource } from '../index.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { findImages } from './images.ts';
@@ -62,13 +62,22 @@ export interface Job {
 
 const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying out only: for real work, --model MODEL\n';
 
-/** The model that was chosen; that it is but the demonstration is said on stderr. */
-export async function setUpModel(choice: ModelChoice, { stderr, signal, onDownload }: Terminal): Promise<ModelSetup> {
+/** The model that was chosen, opened; that it is but the demonstration is said on stderr. */
+export async function setUpModel(choice: ModelChoice, terminal: Terminal): Promise<ModelSetup> {
+  const { source, hub, loading } = chooseModel(choice, terminal);
+  return { source: await openModel(source, hub), loading };
+}
+
+/** The same, to be opened elsewhere. */
+export function chooseModel(
+  choice: ModelChoice,
+  { stderr, signal, onDownload }: Terminal,
+): { source: string | URL; hub: HubOptions; loading: ModelSetup['loading'] } {
   const { model, revision, offline, posEmbed, build, dtype, threads = 'auto', memoryLimit } = choice;
   if (model === undefined) stderr.write(DEMONSTRATION);
-  const hub = { signal, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) };
   return {
-    source: await openModel(model ?? EMBEDDED_MODEL, hub),
+    source: model ?? (EMBEDDED_MODEL as string | URL),
+    hub: { signal, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) },
     loading: {
       signal,
       threads,

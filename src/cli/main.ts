@@ -12,4 +12,4 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {}); // who needs to know is told by the write
 
 process.exitCode = await run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, signal: work.signal });
-if (signal) process.kill(process.pid, signal); // what was begun is cleared away: now end as who sent the signal expects
+if (signal && process.exitCode !== 0) process.kill(process.pid, signal); // what was begun is cleared away: now end as who sent the signal expects

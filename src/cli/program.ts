@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { POS_EMBEDS } from '../nn/positionEmbedding.ts';
 import { parseSize } from '../options.ts';
@@ -18,7 +17,9 @@ import { addQuantize } from './quantize.ts';
 import { FORMATS, type Format, formatOf } from './results.ts';
 import { findDuplicates, indexFolder, searchImages } from './search.ts';
 import { segmentImages } from './segment.ts';
+import { serveRequests } from './serve.ts';
 import { lineOf, type Terminal } from './terminal.ts';
+import { packageVersion } from './version.ts';
 
 /** Exit codes beside 0. */
 const FAILED = 1;
@@ -56,8 +57,8 @@ interface Subcommand {
   readonly description: string;
   /** What stands behind the name: several images, unless it is said here. */
   readonly argument?: Argument | readonly Argument[];
-  /** Endings of files that its results can be written to. None: they cannot. */
-  readonly formats: readonly Format[];
+  /** Endings of files that its results can be written to. None: they cannot. Without: there are no results. */
+  readonly formats?: readonly Format[];
   /** Whether it works without one, and so takes no options of models. */
   readonly isWithoutModel?: boolean;
   /** Beside those that all have. */
@@ -270,6 +271,28 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     run: findDuplicates,
   },
   {
+    name: 'serve',
+    description: 'Answers over HTTP: POST an image to /embed, /classify or /search. Ctrl-C finishes what was accepted.',
+    argument: [],
+    options: [
+      new Option('--host <address>', 'the interface; 0.0.0.0 lets all machines in, without any password').default('127.0.0.1'),
+      new Option('--port <number>', '0 takes one that is free').argParser(integer(0)).default(8080),
+      new Option('--index <folder>', 'a folder that was indexed, for /search'),
+      new Option('--head <file>', "a classifier in place of the model's, as of dinov2 classify"),
+      new Option('--max-body <size>', 'the largest body').argParser(size).default(10 * 2 ** 20, '10MiB'),
+      new Option('--max-pixels <number>', 'pixels of the largest image').argParser(integer(1)).default(25_000_000),
+      new Option('--concurrency <number>', 'images at work at the same time').argParser(integer(1)).default(1),
+      new Option('--queue <number>', 'requests that may wait; others are refused (503)').argParser(integer(0)).default(32),
+      new Option('--max-connections <number>', 'further ones are closed').argParser(integer(1)).default(256),
+      new Option('--request-time <seconds>', 'from the header of a request to its answer').argParser(number).default(30),
+      new Option('--body-time <seconds>', 'from the header of a request to the end of its body').argParser(number).default(10),
+      new Option('--header-time <seconds>', 'for the header of a request').argParser(number).default(10),
+      new Option('--closing-time <seconds>', 'at the end, for what was accepted').argParser(number).default(30),
+    ],
+    examples: ['serve --model dinov2-small', 'serve --model dinov2-small --index photos --port 9000 --queue 100'],
+    run: serveRequests,
+  },
+  {
     name: 'inspect',
     description: 'What the files are, what the model gets of them, and what the model is.',
     formats: INSPECT_FORMATS,
@@ -282,7 +305,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
 function createProgram(terminal: Terminal, done: (failed: number) => void): Command {
   const program = new Command('dinov2')
     .description('Embeddings, labels and patch features of images, by DINOv2 on WebAssembly.')
-    .version(version(), '--version', 'print the version')
+    .version(packageVersion(), '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .configureOutput({ writeOut: (text) => terminal.stdout.write(text), writeErr: (text) => terminal.stderr.write(text) })
@@ -333,6 +356,7 @@ function lookOptions(ending: string): Option[] {
 }
 
 function resultOptions({ formats }: Subcommand): Option[] {
+  if (!formats) return [];
   const output = new Option('--output <file>', `write the results to a file: ${endings(formats)}`).argParser(fileName(formats));
   return [new Option('--json', 'print JSON'), ...(formats.length > 0 ? [output] : [])];
 }
@@ -356,11 +380,6 @@ function modelOptions(): Option[] {
     new Option('--pos-embed <rule>', 'how position embeddings are interpolated (default: offset, as the authors do)').choices(POS_EMBEDS),
     new Option('--build <build>', 'kernels with relaxed SIMD or without (default: auto)').choices(['auto', 'simd', 'relaxed']),
   ];
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8'); // the same place from src/ and from dist/
-  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 function examples(lines: readonly string[]): string {

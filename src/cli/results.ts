@@ -1,6 +1,7 @@
 import { encodeNpy } from '../checkpoint/npy.ts';
 import { writeSafetensors } from '../checkpoint/safetensors.ts';
 import { ArgumentError, Dinov2Error, HostError, ShapeError } from '../errors.ts';
+import { shortest } from '../files/json.ts';
 import { fileSystem } from '../files/source.ts';
 import type { AtomicWriter } from '../hosts/host.ts';
 import { type Float32, Tensor } from '../tensor/index.ts';
@@ -182,7 +183,6 @@ class JsonText {
   }
 }
 
-/** A fraction with the 9 digits that tell float32 numbers apart. */
 function shorten(value: unknown): unknown {
-  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value;
+  return typeof value === 'number' && !Number.isInteger(value) ? shortest(value) : value;
 }

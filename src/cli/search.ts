@@ -178,7 +178,7 @@ export async function findDuplicates(
 }
 
 /** @throws {NotFoundError} on a folder without */
-async function openIndex(folder: string): Promise<ImageIndex> {
+export async function openIndex(folder: string): Promise<ImageIndex> {
   const index = await readIndex(folder);
   if (index) return index;
   throw new NotFoundError(`${folder}: expected a folder with ${INDEX_FILE}, found none: make it with: dinov2 index ${folder}`);
@@ -200,7 +200,7 @@ async function openIndexEncoder(
 }
 
 /** A fixed picture with slopes and edges in all directions and colours. */
-function probePicture(): RawImage {
+export function probePicture(): RawImage {
   const [width, height] = [320, 240];
   const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
     const [x, y, channel] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width), i % 3];
@@ -210,7 +210,7 @@ function probePicture(): RawImage {
 }
 
 /** @throws {CheckpointError} saying what to do */
-function checkModel(folder: string, expected: IndexModel, found: IndexModel): void {
+export function checkModel(folder: string, expected: IndexModel, found: IndexModel): void {
   if (isSameModel(expected, found)) return;
   const describe = ({ name, pooling, exifOrientation, probe }: IndexModel): string =>
     `${name} (${pooling}, ${probe.length} numbers${exifOrientation ? ', upright' : ''})`;

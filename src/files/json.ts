@@ -28,6 +28,11 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return Object.prototype.toString.call(value) === '[object Object]';
 }
 
+/** A number with the 9 digits that tell float32 numbers apart: 0.1, where float32 has 0.10000000149011612. */
+export function shortest(x: number): number {
+  return Number(x.toPrecision(9));
+}
+
 /** Any value, as it is shown in an error message: JSON where possible, shortened. */
 export function describe(value: unknown): string {
   if (value === undefined) return 'nothing';

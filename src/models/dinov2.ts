@@ -6,7 +6,15 @@ import { concat, transpose } from '../tensor/ops.ts';
 import { copyTo, type Float32, fetch, owned, place } from '../tensor/place.ts';
 import type { Dinov2Config, Dinov2ConfigFields } from './config.ts';
 import { openWithHead } from './heads.ts';
-import { type CallOptions, gridOf, type HeadMaskOption, type LabelsOption, type MaskedOption, type Request } from './inputs.ts';
+import {
+  type CallOptions,
+  gridOf,
+  type HeadMaskOption,
+  type LabelsOption,
+  type LastHiddenStateOption,
+  type MaskedOption,
+  type Request,
+} from './inputs.ts';
 import type { BackboneOutput, Dinov2ModelOutput, ImageClassifierOutput } from './outputs.ts';
 import { Dinov2PreTrainedModel, type FromPretrainedOptions, type Loading, type ModelOptions, type Opened, observe } from './pretrained.ts';
 
@@ -48,7 +56,7 @@ export class Dinov2Model extends Dinov2PreTrainedModel<Dinov2ModelOutput, CallOp
  */
 export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<
   ImageClassifierOutput,
-  CallOptions & HeadMaskOption & LabelsOption
+  CallOptions & HeadMaskOption & LabelsOption & LastHiddenStateOption
 > {
   static override readonly loadingOptions: readonly (keyof FromPretrainedOptions)[] = ['head'];
   readonly #classifier: ImageClassifier;
@@ -68,7 +76,7 @@ export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<
   }
 
   protected get accepts(): readonly string[] {
-    return ['head_mask', 'labels'];
+    return ['head_mask', 'labels', 'output_last_hidden_state'];
   }
 
   protected override get prefix(): string {
@@ -88,14 +96,16 @@ export class Dinov2ForImageClassification extends Dinov2PreTrainedModel<
     }); // (batch, tokens, hidden)
     const [batch] = x.dims as [number];
     const logits = owned([batch, this.#classifier.outputs]);
+    const last_hidden_state = request.lastHiddenState ? owned(x.dims) : undefined;
     for (let i = 0; i < batch; i++) {
       this.engine.scope(() => {
         const normed = this.encoder.layernorm.forward(x.at(i)); // (tokens, hidden)
         const classTokens = earlier.map((tokens) => tokens.at(i)).reduceRight((after, before) => concat(before, after), normed.at(0));
         fetch(this.#classifier.forward(classTokens, normed.slice(1 + registers)), logits.at(i));
+        if (last_hidden_state) fetch(normed, last_hidden_state.at(i));
       });
     }
-    return { logits, ...output };
+    return { logits, ...(last_hidden_state && { last_hidden_state }), ...output };
   }
 
   /** state (batch, tokens, hidden) -> (batch, hidden), through the final layer norm */

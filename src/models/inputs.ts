@@ -40,6 +40,11 @@ export interface LabelsOption {
   labels?: Tensor | readonly number[];
 }
 
+export interface LastHiddenStateOption {
+  /** Whether to give the tokens as well, after the final layer norm: embeddings and labels in one run. Default false. */
+  output_last_hidden_state?: boolean;
+}
+
 /** A call after all checks. */
 export interface Request {
   /** (batch, channels, height, width) */
@@ -52,12 +57,13 @@ export interface Request {
   readonly attentions: boolean;
   readonly attentionCallback: AttentionCallback | undefined;
   readonly hiddenStates: boolean;
+  readonly lastHiddenState: boolean;
   readonly asObject: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Inputs that some models take; what else stands beside pixel_values is for others. */
-const INPUTS = ['head_mask', 'bool_masked_pos', 'labels', 'attention_callback'];
+const INPUTS = ['head_mask', 'bool_masked_pos', 'labels', 'attention_callback', 'output_last_hidden_state'];
 const COMMON = ['output_attentions', 'output_hidden_states', 'return_dict', 'signal'];
 
 /**
@@ -82,9 +88,7 @@ export function resolveRequest(
       `${refused}: expected none, found ${describe(given[refused])}: this model, or this trace of it, takes no ${refused}`,
     );
   const flag = (key: 'output_attentions' | 'output_hidden_states' | 'return_dict'): boolean => {
-    const value = given[key] ?? config[key];
-    if (typeof value !== 'boolean') throw new ArgumentError(`${key}: expected true or false, found ${describe(value)}`);
-    return value;
+    return checkFlag(key, given[key] ?? config[key]);
   };
   const optional = (key: string): unknown => (accepts.includes(key) ? (given[key] ?? undefined) : undefined);
 
@@ -99,6 +103,7 @@ export function resolveRequest(
     attentions: flag('output_attentions'),
     attentionCallback: checkCallback(optional('attention_callback')),
     hiddenStates: flag('output_hidden_states'),
+    lastHiddenState: checkFlag('output_last_hidden_state', optional('output_last_hidden_state') ?? false),
     asObject: flag('return_dict'),
     signal: checkSignal(given.signal ?? undefined),
   };
@@ -113,6 +118,11 @@ export function gridOf(config: Dinov2Config, height: number, width: number): rea
 function checkCallback(value: unknown): AttentionCallback | undefined {
   if (value === undefined || typeof value === 'function') return value as AttentionCallback | undefined;
   throw new ArgumentError(`attention_callback: expected a function, found ${describe(value)}`);
+}
+
+function checkFlag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new ArgumentError(`${name}: expected true or false, found ${describe(value)}`);
+  return value;
 }
 
 function checkTensor(name: string, value: unknown): Tensor {

@@ -22,6 +22,8 @@ export interface ImageClassifierOutput extends EncoderOutput {
   loss?: Tensor<'float32'>;
   /** (batch, num_labels) */
   logits: Tensor<'float32'>;
+  /** On request: (batch, tokens, hidden), as of the model without a classifier. */
+  last_hidden_state?: Tensor<'float32'>;
 }
 
 /** transformers' BackboneOutput. */

@@ -18,6 +18,16 @@ export {
   type WholePhoto,
   wholePhoto,
 } from './frame.ts';
+export {
+  checkTask,
+  IMAGE_TASKS,
+  type ImageTask,
+  type ImageTaskRequests,
+  type ImageTaskResults,
+  ImageTasks,
+  type ImageTasksOptions,
+  type RunOptions,
+} from './imageTasks.ts';
 export { KnnClassifier, type KnnOptions } from './knn.ts';
 export { type FitOptions, type FitProgress, type FittedProbe, fitLinearProbe, LinearProbe, type Validation } from './linearProbe.ts';
 export { type DensePatches, matchPatches, matchPoint, type PatchMatch, similarityMap, spreadMatches } from './match.ts';

@@ -54,7 +54,7 @@ export async function dinov2(
 
 export interface Workplace {
   readonly folder: string;
-  /** The folder of a random model, so small that it runs in milliseconds: patches of 4, pictures of 12, width 8, 3 labels. */
+  /** That of {@link tinyModel}. */
   readonly model: string;
   /** Writes a picture and gives its path. */
   picture(name: string, size?: { width: number; height: number }): string;
@@ -62,22 +62,27 @@ export interface Workplace {
   path(name: string): string;
 }
 
+/** Makes the folder of a random model, so small that it runs in milliseconds: patches of 4, pictures of 12, width 8, 3 labels. */
+export async function tinyModel(folder: string): Promise<string> {
+  const random = new Dinov2ForImageClassification({
+    hidden_size: 8,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    image_size: 12,
+    patch_size: 4,
+    initializer_range: 0.5,
+    id2label: { 0: 'red', 1: 'green', 2: 'blue' },
+  });
+  await random.save_pretrained(folder);
+  random.dispose();
+  await new BitImageProcessor({ size: 12, crop_size: 12 }).save_pretrained(folder);
+  return folder;
+}
+
 /** A folder for a test, gone after it. */
 export async function withWorkplace(body: (place: Workplace) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
-    const model = join(folder, 'model');
-    const random = new Dinov2ForImageClassification({
-      hidden_size: 8,
-      num_hidden_layers: 2,
-      num_attention_heads: 2,
-      image_size: 12,
-      patch_size: 4,
-      initializer_range: 0.5,
-      id2label: { 0: 'red', 1: 'green', 2: 'blue' },
-    });
-    await random.save_pretrained(model);
-    random.dispose();
-    await new BitImageProcessor({ size: 12, crop_size: 12 }).save_pretrained(model);
+    const model = await tinyModel(join(folder, 'model'));
     const path = (name: string): string => join(folder, name);
     let seed = 0;
     const picture: Workplace['picture'] = (name, { width, height } = { width: 16, height: 12 }) => {

@@ -13,6 +13,7 @@ import { sizeOf } from '../../src/tensor/tensor.ts';
 import { bytes, dict, float32, number, tensor, text, torchLegacy, torchZip, tuple } from '../checkpoint/torchFiles.ts';
 import { golden } from '../helpers.ts';
 import { PICTURES, picture } from '../image/helpers.ts';
+import { HTTP } from './http.ts';
 import { type Dice, mutate, mutateStart, pick, withPngChecksums } from './mutate.ts';
 
 /** One kind of input: `make` damages a valid one, `read` has to give what `make` allows, or one of the library's errors. */
@@ -117,6 +118,7 @@ function answer(input: Uint8Array<ArrayBuffer>): Response {
 }
 
 export const READERS: readonly Reader[] = [
+  HTTP,
   { name: 'png', make: (roll) => withPngChecksums(mutate(pick(roll, PNGS), roll)), read: checkPicture },
   { name: 'png-checksums', make: (roll) => mutate(pick(roll, PNGS), roll), read: checkPicture },
   { name: 'jpeg', make: (roll) => mutate(pick(roll, JPEGS), roll), read: checkPicture },

@@ -119,6 +119,7 @@ export async function miniflareWorker(folder, entry, options = {}) {
     get: (path) => ask(path),
     post: (path, body) => ask(path, { method: 'POST', body }),
     r2: (name) => miniflare.getR2Bucket(name),
+    fetch: (url, init) => miniflare.dispatchFetch(url, init),
     close: () => miniflare.dispose(),
   };
 }

@@ -78,7 +78,7 @@ test('importing it changes no global and asks for no network', async () => {
   const script = `
     globalThis.fetch = () => { throw new Error('fetched'); };
     const before = Object.getOwnPropertyNames(globalThis);
-    for (const entry of ['', '/core', '/tensor', '/tasks', '/plot']) await import('dinov2-wasm' + entry);
+    for (const entry of ['', '/core', '/tensor', '/tasks', '/plot', '/serve', '/serve/node']) await import('dinov2-wasm' + entry);
     console.log(JSON.stringify(Object.getOwnPropertyNames(globalThis).filter((name) => !before.includes(name))));`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder });
   assert.equal(JSON.parse(stdout), []);

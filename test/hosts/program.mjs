@@ -39,3 +39,25 @@ async function fetchModel(base) {
   const names = ['config.json', 'preprocessor_config.json', 'model.safetensors'];
   return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await (await fetch(new URL(name, base))).blob()])));
 }
+
+/** What a service answers to a photograph that is sent in each of the ways, and to what is wrong. `fetch` reaches it. */
+export async function askService(fetch, photo) {
+  const base64 = encode({ data: photo });
+  const form = new FormData();
+  form.set('image', new Blob([photo]), 'photo.jpg');
+  const answers = [];
+  for (const [path, body, type] of [
+    ['/embed?pooling=both', photo, 'image/jpeg'],
+    ['/classify?top=3', form],
+    ['/classify?top=2', JSON.stringify({ image: base64 }), 'application/json'],
+    ['/embed', 'GIF89a', 'image/gif'],
+    ['/embed', '{"image":', 'application/json'],
+    ['/embed', photo, 'text/plain'],
+    ['/search', photo, 'image/jpeg'],
+  ]) {
+    const response = await fetch(`http://localhost${path}`, { method: 'POST', body, headers: type ? { 'content-type': type } : {} });
+    answers.push([path, response.status, await response.json()]);
+  }
+  const { paths } = await (await fetch('http://localhost/openapi.json', {})).json();
+  return [...answers, Object.keys(paths)];
+}

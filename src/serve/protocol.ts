@@ -1,0 +1,39 @@
+import * as errors from '../errors.ts';
+import type { ProgressInfo } from '../hub/progress.ts';
+import type { ImageInput } from '../image/rawImage.ts';
+import type { ImageTask, ImageTaskRequests, ImageTaskResults, ImageTasksOptions, Pooling } from '../tasks/index.ts';
+
+/** What a thread is started with. */
+export interface ThreadStart {
+  readonly source: string | URL;
+  readonly options: Omit<ImageTasksOptions, 'signal' | 'progress_callback' | 'decode'>;
+}
+
+/** What it is asked, by a number that its answer has too. */
+export type Question =
+  | { readonly id: number; readonly task: ImageTask; readonly image: ImageInput; readonly request: ImageTaskRequests[ImageTask] }
+  | { readonly id: number; readonly vector: Pooling; readonly image: ImageInput }
+  | { readonly id: number; readonly abort: true };
+
+/** What it says. */
+export type Message =
+  | { readonly progress: ProgressInfo }
+  | { readonly available: readonly ImageTask[]; readonly memory: number }
+  | { readonly id: number; readonly result: ImageTaskResults[ImageTask] | Float32Array; readonly memory: number }
+  | { readonly id?: number; readonly error: SentError };
+
+export interface SentError {
+  readonly name: string;
+  readonly message: string;
+}
+
+export function sentError({ name, message }: Error): SentError {
+  return { name, message };
+}
+
+const CLASSES = new Map<string, new (message: string) => Error>(Object.entries(errors));
+
+/** An error of the same class, if it is one of the library's. */
+export function receivedError({ name, message }: SentError): Error {
+  return new (CLASSES.get(name) ?? Error)(message);
+}
