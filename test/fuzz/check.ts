@@ -21,7 +21,7 @@ function isChanged(): boolean {
       keys.length !== Reflect.ownKeys(before).length ||
       keys.some((key) => {
         const [was, is] = [before[key], Reflect.getOwnPropertyDescriptor(object, key)];
-        return was?.value !== is?.value || was?.get !== is?.get || was?.set !== is?.set;
+        return !Object.is(was?.value, is?.value) || was?.get !== is?.get || was?.set !== is?.set;
       })
     );
   });
