@@ -35,7 +35,7 @@ export async function check(reader: Reader, seed: number): Promise<Outcome> {
   try {
     await reader.read(input);
   } catch (error) {
-    outcome = error instanceof Dinov2Error ? { kind: 'refused' } : { kind: 'found', problem: String((error as Error).stack ?? error) };
+    outcome = error instanceof Dinov2Error ? { kind: 'refused' } : { kind: 'found', problem: textOf(error) };
   }
   const after = process.resourceUsage();
   const taken = (after.userCPUTime + after.systemCPUTime - before.userCPUTime - before.systemCPUTime) / 1000;
@@ -44,6 +44,11 @@ export async function check(reader: Reader, seed: number): Promise<Outcome> {
   if (grown > MAX_MIB) return { kind: 'found', problem: `took ${grown.toFixed(0)} MiB` };
   if (isChanged()) return { kind: 'found', problem: 'changed what all objects share' };
   return outcome;
+}
+
+function textOf(error: unknown): string {
+  const { stack, details } = error as Error & { details?: string };
+  return `${stack ?? error}${details ? `\n${details.slice(0, 1000)}` : ''}`;
 }
 
 /** An input is less than 1 MB: none may take more of the processors' time, whatever else they do, or so much memory at once. */
