@@ -18,6 +18,7 @@ import { bytes, dict, float32, number, tensor, text, torchLegacy, torchZip, tupl
 import { golden } from '../helpers.ts';
 import { PICTURES, picture } from '../image/helpers.ts';
 import { makeFields } from './fields.ts';
+import { checkIndex, makeIndex } from './indexes.ts';
 import { makeJpeg } from './jpegs.ts';
 import { type Dice, mutate, mutateStart, pick, withPngChecksums } from './mutate.ts';
 import { makePng } from './pngs.ts';
@@ -252,6 +253,7 @@ export const READERS: readonly Reader[] = [
     },
   },
   { name: 'preprocessor_config.json', make: (roll) => mutate(pick(roll, PROCESSORS), roll), read: checkProcessor },
+  { name: 'index', make: makeIndex, read: checkIndex },
   { name: 'preprocessor-fields', make: (roll) => makeFields(roll, PROCESSOR_FIELDS), read: checkProcessor },
   {
     name: 'json', // the parser of all of these, beside that of the host
