@@ -190,7 +190,7 @@ export async function checkCommand(input: Uint8Array): Promise<void> {
   }
   const { code, stderr } = outcome;
   assert.ok([0, 1, 2].includes(code), `${code}`);
-  assert.not.match(stderr, /unexpected error|\n\s+at /);
+  assert.not(/unexpected error|\n\s+at /.test(stderr), `${args}: ${stderr}`);
   if (code !== 0) assert.ok(stderr.trim().length > 0, `code ${code} without a message`);
   const named = namedOutputs(args);
   for (const path of changed) assert.ok(isNamed(path, named, args), `wrote ${path}`);
