@@ -206,9 +206,10 @@ function namedOutputs(args: readonly string[]): string[] {
   return values.flatMap((value) => [value, value.replace(/(\.npy)?$/i, '.txt')]);
 }
 
+/** Whether a path is one of the places named, below it, or a folder that leads to it. */
 function isNamed(path: string, named: readonly string[], args: readonly string[]): boolean {
-  const isBelow = (place: string): boolean => path === join(place) || path.startsWith(`${join(place, '.')}/`) || join(place, '.') === '.';
-  if (named.some(isBelow)) return true;
+  const places = named.map((place) => join('.', place));
+  if (places.some((place) => place === '.' || `${path}/`.startsWith(`${place}/`) || `${place}/`.startsWith(`${path}/`))) return true;
   if (args.includes('index') && /(^|\/)dinov2-index\.safetensors(\.journal)?$/.test(path))
     return args.some((arg) => dirname(path) === join(arg));
   return DEFAULTS.test(path) && args.some((arg) => ['match', 'pca', 'attention'].includes(arg));
