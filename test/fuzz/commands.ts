@@ -129,7 +129,7 @@ export function makeCommand(roll: Dice): Uint8Array<ArrayBuffer> {
   if (options.has('--threads') && !args.includes('--threads')) args.push('--threads', '1');
   if (options.has('--size') && !args.includes('--size')) args.push('--size', '12');
   let all = [...words, ...args];
-  for (let n = pick(roll, [0, 0, 1, 2]); n > 0; n--) all = damage(all, roll);
+  for (let n = pick(roll, [0, 1, 1, 2, 3]); n > 0; n--) all = damage(all, roll);
   all = all.map((arg) => (/(^|[=,])\/|\.\./.test(arg) ? 'elsewhere' : arg)); // nothing here may name what is not ours
   return new TextEncoder().encode(JSON.stringify(all)) as Uint8Array<ArrayBuffer>;
 }
