@@ -27,6 +27,6 @@ export function f32_bin_mean(rows: i32, columns: i32, x: usize, values: usize, y
       weight += last;
       sum += last * load<f32>(values + i);
     }
-    store<f32>(y, sum / weight);
+    store<f32>(y, sum / weight + (weight - weight)); // NaN where the weights are too large for their sum, which would make 0 of any mean
   }
 }

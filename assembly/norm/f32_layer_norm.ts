@@ -1,7 +1,7 @@
 /**
  * f32_layer_norm(rows, columns, x, weight, bias, epsilon, y): y = (x - mean) / sqrt(variance + epsilon) * weight + bias over each row (Ba
  * et al. 2016), variance biased. Two passes over the row, as numbers of different size would lose digits in one. weight and bias: columns
- * numbers. x and y may be the same place.
+ * numbers. A row is NaN whose squares leave float32, not its bias alone. x and y may be the same place.
  */
 import { loadTail, madd, storeTail, sumLanes } from '../simd';
 
@@ -25,7 +25,8 @@ export function f32_layer_norm(rows: i32, columns: i32, x: usize, weight: usize,
       const d = f32x4.sub(v128.load(x + i), mean);
       square = madd(d, d, square);
     }
-    const scale = f32x4.splat(<f32>1.0 / sqrt((sumLanes(square) + squares) * inverse + epsilon));
+    const variance = (sumLanes(square) + squares) * inverse;
+    const scale = f32x4.splat(<f32>1.0 / sqrt(variance + epsilon) + (variance - variance));
 
     for (let i: usize = 0; i < whole; i += 16) {
       const z = f32x4.mul(f32x4.sub(v128.load(x + i), mean), scale);

@@ -117,7 +117,10 @@ export class Journal {
   /** Goes on with the journal that is there if it is of this model, behind its last whole record. */
   static async open(folder: string, model: IndexModel): Promise<Journal> {
     const path = journalPath(folder);
-    const before = await readJournal(folder);
+    const before = await readJournal(folder).catch((error) => {
+      if (!(error instanceof CheckpointError)) throw error; // one that is damaged gets here when all begins anew
+      return undefined;
+    });
     const length = before && isSameModel(before.model, model) ? before.length : 0;
     const handle = await orHostError(path, open(path, 'a'));
     await handle.truncate(length);
@@ -159,23 +162,21 @@ async function readJournal(folder: string): Promise<JournalContent | undefined> 
   const bytes = await readFile(journalPath(folder)).catch(() => undefined);
   if (!bytes) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const records: { fields: Record<string, unknown>; vector: Float32Array }[] = [];
+  const records: { fields: unknown; vector: Float32Array }[] = [];
   let at = 0;
   while (at + RECORD_HEAD <= bytes.length) {
     const json = at + RECORD_HEAD + view.getUint32(at, true);
     const end = json + view.getUint32(at + 4, true);
     if (end > bytes.length || crc32(bytes.subarray(at + RECORD_HEAD, end)) !== view.getUint32(at + 8, true)) break; // cut off while it was written
     const fields = parseJson(bytes.subarray(at + RECORD_HEAD, json), (problem) => damaged(folder, problem));
-    records.push({
-      fields: fields as Record<string, unknown>,
-      vector: new Float32Array(Uint8Array.from(bytes.subarray(json, end)).buffer),
-    });
+    if ((end - json) % 4 !== 0) throw damaged(folder, `a feature in its journal has ${end - json} bytes`);
+    records.push({ fields, vector: new Float32Array(Uint8Array.from(bytes.subarray(json, end)).buffer) });
     at = end;
   }
   const [first, ...rest] = records;
   if (!first) return undefined;
   const model = modelOf(folder, first.fields, first.vector);
-  return { model, images: rest.map(({ fields, vector }) => ({ ...fields, vector }) as IndexedImage), length: at };
+  return { model, images: rest.map(({ fields, vector }) => imageOf(folder, fields, vector, model)), length: at };
 }
 
 async function readWhole(folder: string): Promise<Pick<ImageIndex, 'model' | 'images'>> {
@@ -194,7 +195,7 @@ async function readWhole(folder: string): Promise<Pick<ImageIndex, 'model' | 'im
         .split('\0')
         .slice(0, -1);
       const [count, width] = vectors.dims;
-      if (width !== probe.length || ![sizes, times, names].every(({ length }) => length === count)) {
+      if (vectors.dims.length !== 2 || width !== probe.length || ![sizes, times, names].every(({ length }) => length === count)) {
         throw damaged(folder, `it has ${count} features of ${width} numbers, ${names.length} names`);
       }
       const images = names.map((name, i) => {
@@ -217,6 +218,14 @@ function modelOf(folder: string, fields: unknown, probe: Float32Array): IndexMod
     throw damaged(folder, 'it does not say which model made it');
   }
   return { name, pooling: pooling as Pooling, exifOrientation, probe };
+}
+
+function imageOf(folder: string, fields: unknown, vector: Float32Array, { probe }: IndexModel): IndexedImage {
+  const { name, size, time } = isJsonObject(fields) ? fields : {};
+  if (typeof name !== 'string' || !Number.isSafeInteger(size) || !Number.isSafeInteger(time) || vector.length !== probe.length) {
+    throw damaged(folder, 'a record of its journal is that of no image');
+  }
+  return { name, size: size as number, time: time as number, vector };
 }
 
 function settingsOf({ name, pooling, exifOrientation }: IndexModel): object {

@@ -1,3 +1,4 @@
+import { HostError } from '../errors.ts';
 import type { AtomicWriter } from '../hosts/host.ts';
 import { fileSystem } from './source.ts';
 
@@ -9,21 +10,25 @@ export interface OutputFile {
 /**
  * Writes files that belong together: they take their final names, in the order given, when all of them are complete.
  * After an error while writing none of them is there, nor any part of one.
- * @throws {HostError} on a host without files
+ * @throws {HostError} on a host without files, and naming a place that cannot be written
  */
 export async function writeFiles(files: readonly OutputFile[]): Promise<void> {
   const system = fileSystem();
   const pending: AtomicWriter[] = [];
+  let place = '';
   try {
     for (const { path, write } of files) {
+      place = path;
       const writer = await system.create(path);
       pending.push(writer);
       await write(writer);
     }
     for (; pending[0]; pending.shift()) await pending[0].commit();
-  } catch (error) {
+  } catch (cause) {
     for (const writer of pending) await writer.abort();
-    throw error;
+    const { code, message } = cause as Error & { code?: unknown }; // errors of hosts have names here, of which those of others know nothing
+    if (typeof code !== 'string') throw cause;
+    throw new HostError(`${place}: expected a place that can be written, found ${message}: write elsewhere`, { cause });
   }
 }
 

@@ -127,7 +127,7 @@ export class Dinov2Config {
     };
     take('model_type', oneOf([this.model_type]), this.model_type);
     this.hidden_size = take('hidden_size', POSITIVE_INTEGER, 768);
-    this.num_hidden_layers = take('num_hidden_layers', integer(1, MAX_LAYERS), 12);
+    this.num_hidden_layers = take('num_hidden_layers', LAYERS, 12);
     this.num_attention_heads = take('num_attention_heads', POSITIVE_INTEGER, 12);
     this.mlp_ratio = take('mlp_ratio', POSITIVE_NUMBER, 4);
     this.hidden_act = take('hidden_act', oneOf(HIDDEN_ACTS), 'gelu');
@@ -397,6 +397,7 @@ const NUMBER: Kind<number> = { expected: 'a number', is: (value): value is numbe
 export const NUMBER_FROM_ZERO = number('a number of at least 0', (value) => value >= 0);
 export const POSITIVE_NUMBER = number('a positive number', (value) => value > 0);
 export const POSITIVE_INTEGER = number('a positive integer', (value) => Number.isSafeInteger(value) && value > 0);
+export const LAYERS = integer(1, MAX_LAYERS);
 const RATE = number('a number from 0 to 1', (value) => value >= 0 && value <= 1);
 
 const SIZE: Kind<Size> = {

@@ -7,6 +7,7 @@ import {
   INTEGERS,
   integer,
   type Kind,
+  LAYERS,
   MAX_REGISTERS,
   NUMBER_FROM_ZERO,
   oneOf,
@@ -58,7 +59,8 @@ export class Dinov2DepthConfig extends HeadConfig {
 
   /** @throws {ConfigError} naming the field that has the wrong type, or that does not go with another */
   constructor(fields: Dinov2ConfigFields = {}) {
-    super({ apply_layernorm: false, ...withStages(fields, [...new Set(spreadBlocks(fields.num_hidden_layers ?? 12))]) });
+    const layers = check('num_hidden_layers', LAYERS, fields.num_hidden_layers ?? 12);
+    super({ apply_layernorm: false, ...withStages(fields, [...new Set(spreadBlocks(layers))]) });
     const width = this.hidden_size;
     this.head_type = check('head_type', oneOf(DEPTH_HEADS), fields.head_type ?? 'linear');
     this.min_depth = check('min_depth', NUMBER_FROM_ZERO, fields.min_depth ?? 0.001);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MOST_ARGUMENTS } from '../../src/runtime/board.ts';
@@ -58,6 +59,78 @@ const ARGUMENTS: { [K in keyof Kernels]: Parameters<Kernels[K]>['length'] } = {
   u8_resample_horizontal: 8,
   u8_resample_vertical: 7,
 };
+
+/**
+ * For each kernel the tests that hold it to a slow reference, by part of their titles: over random shapes, strides and tails, and with the
+ * ends of its numbers (infinities, NaN, denormal and the largest, or any bits). The type lets no kernel be without.
+ */
+const TESTS: { readonly [K in keyof Kernels]: readonly [file: string, shapes: string, ends: string] } = {
+  bf16_to_f32: ['../checkpoint/convert', 'any count converts', 'is exact for each of the 65536 halves'],
+  f16_gemm: ['gemm/f16_gemm', 'f16_gemm is f32_gemm on the rounded weights, to the bit', 'is f32_gemm with it, to the bit'],
+  f16_gemm_add: ['gemm/f16_gemm', 'f16_gemm_add is f32_gemm_add', 'f16_narrow rounds the values of panels to nearest'],
+  f16_narrow: ['gemm/f16_gemm', 'f16_narrow rounds', 'f16_narrow rounds'],
+  f16_to_f32: ['../checkpoint/convert', 'any count converts', 'is exact for each of the 65536 halves'],
+  f16_widen: ['gemm/f16_gemm', 'f16_narrow rounds', 'f16_narrow rounds'],
+  f32_activation: ['activation/f32_activation', 'takes any count', 'keeps NaN in each place and does with infinities'],
+  f32_add: ['elementwise/f32_elementwise', 'is exactly rounded', 'is exactly rounded for every pair of numbers'],
+  f32_attention: [
+    'attention/f32_attention',
+    'f32_attention is weight * softmax(scale q k^T) v',
+    'f32_attention hides no NaN and no infinity',
+  ],
+  f32_bin_mean: ['norm/f32_bin_mean', 'f32_bin_mean is the mean', 'f32_bin_mean of any numbers'],
+  f32_clamp: ['elementwise/f32_elementwise', 'f32_clamp is exact', 'f32_clamp is exact for every number'],
+  f32_copy_rows: ['conv/f32_copy_rows', 'f32_copy_rows copies rows bit for bit', 'f32_copy_rows copies rows bit for bit'],
+  f32_dot_rows: ['search/f32_dot_rows', 'f32_dot_rows multiplies each row', 'f32_dot_rows hides no NaN'],
+  f32_gemm: ['gemm/f32_gemm', 'f32_gemm multiplies matrices of any size', 'f32_gemm overflows to infinity and keeps denormal numbers'],
+  f32_gemm_add: ['gemm/f32_gemm', 'f32_gemm_add adds the scaled product', 'f32_gemm_add is exact on small integers and hides no NaN'],
+  f32_im2col: ['conv/f32_im2col', 'f32_im2col lays out the patch', 'f32_im2col keeps NaN and infinities'],
+  f32_l2_norm: ['norm/f32_l2_norm', 'f32_l2_norm gives each row the length 1', 'f32_l2_norm hides no NaN'],
+  f32_layer_norm: ['norm/f32_layer_norm', 'f32_layer_norm is (x - mean)', 'f32_layer_norm of the largest and smallest numbers'],
+  f32_mean: ['elementwise/f32_elementwise', 'f32_mean is the mean of the rows', 'f32_mean is the mean of the rows'],
+  f32_mul: ['elementwise/f32_elementwise', 'is exactly rounded', 'is exactly rounded for every pair of numbers'],
+  f32_pack: ['gemm/pack', 'f32_pack lays a matrix', 'f32_unpack gives back every bit'],
+  f32_pack_rows: ['gemm/pack', 'f32_pack_rows lays a matrix', 'f32_pack_rows lays a matrix'],
+  f32_patchify: ['embedding/f32_patchify', 'f32_patchify gives each patch', 'f32_patchify gives each patch'],
+  f32_resample: ['resample/f32_resample', 'f32_resample sums the taps', 'f32_resample keeps denormal numbers'],
+  f32_softmax: ['norm/f32_softmax', 'f32_softmax is e^(x - max) / sum', 'f32_softmax neither overflows nor loses equal numbers'],
+  f32_swap_axes: ['conv/f32_swap_axes', 'f32_swap_axes exchanges', 'f32_swap_axes exchanges'],
+  f32_swiglu: ['activation/f32_activation', 'f32_swiglu multiplies silu', 'f32_swiglu hides no NaN and no infinity'],
+  f32_to_bf16: ['../checkpoint/convert', 'any count converts', 'rounds any float as the slow conversion does'],
+  f32_to_f16: ['../checkpoint/convert', 'any count converts', 'rounds any float as the slow conversion does'],
+  f32_transpose: ['elementwise/f32_elementwise', 'f32_transpose moves every bit', 'f32_transpose moves every bit'],
+  f32_unpack: ['gemm/pack', 'f32_unpack gives back every bit', 'f32_unpack gives back every bit'],
+  i16_attention: ['attention/i16_attention', 'i16_attention is weight * softmax', 'i16_attention never makes a number of what is none'],
+  i16_pack: ['attention/i16_attention', 'i16_attention is weight * softmax', 'i16_attention never makes a number of what is none'],
+  i16_pack_rows: ['attention/i16_attention', 'i16_attention is weight * softmax', 'i16_attention never makes a number of what is none'],
+  i8_dot_rows: ['search/i8_dot_rows', 'i8_dot_rows gives exact sums', 'i8_dot_rows is exact for the longest rows'],
+  i8_gemm: ['gemm/i8_gemm', 'i8_gemm is the exact sum of products', 'i8_gemm is exact where sums are as large as they get'],
+  i8_gemm_add: ['gemm/i8_gemm', 'i8_gemm_add adds the scaled product', 'i8_gemm makes every product of a row NaN'],
+  i8_layer_norm: ['quantize/i8_quantize', 'i8_layer_norm is i8_quantize of the layer norm', 'i8_quantize of any bits'],
+  i8_pack: ['gemm/i8_pack', 'i8_pack lays integers out', 'i8_unpack gives back every bit'],
+  i8_probe: ['quantize/i8_probe', 'i8_probe is the sum', 'i8_probe is the sum'],
+  i8_quantize: ['quantize/i8_quantize', 'i8_quantize is within half a step', 'i8_quantize of any bits'],
+  i8_quantize_weights: ['gemm/i8_pack', 'i8_quantize_weights is within half a step', 'i8_quantize_weights takes the largest floats'],
+  i8_unpack: ['gemm/i8_pack', 'i8_unpack gives back every bit', 'i8_unpack gives back every bit'],
+  u8_resample_horizontal: ['resample/u8_resample', 'u8_resample_horizontal sums', 'u8_resample_horizontal sums'],
+  u8_resample_vertical: ['resample/u8_resample', 'u8_resample_vertical sums', 'u8_resample_vertical sums'],
+};
+
+for (const [kernel, [file, ...titles]] of Object.entries(TESTS)) {
+  test(`${kernel} is held to a slow reference over shapes and at the ends of its numbers`, () => {
+    const source = readFileSync(new URL(`${file}.test.ts`, import.meta.url), 'utf8');
+    assert.ok(
+      [`'${kernel}'`, `\`${kernel}`, `${kernel}(`].some((call) => source.includes(call)),
+      `${file} does not call it`,
+    );
+    const found = [...source.matchAll(/(?:^|\n)\s*(?:testKernels|test)\(\s*(['`])(.*?)\1,/g)].map(([, , title = '']) => title);
+    for (const title of titles)
+      assert.ok(
+        found.some((one) => one.includes(title)),
+        `${file} has no test "${title}"`,
+      );
+  });
+}
 
 const IMPORT = 2;
 const EXPORT = 7;

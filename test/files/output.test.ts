@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError } from '../../src/errors.ts';
+import { ArgumentError, HostError } from '../../src/errors.ts';
 import { jsonFile, type OutputFile, writeFiles } from '../../src/files/output.ts';
 import { refuses, withFolder } from '../helpers.ts';
 
@@ -33,6 +33,20 @@ test('no file appears before all are complete, nor any part of one after an erro
     assert.is(readFileSync(first, 'utf8'), 'before');
     await writeFiles([jsonFile(first, 1), jsonFile(second, 2)]);
     assert.equal([readFileSync(first, 'utf8'), readFileSync(second, 'utf8')], ['1\n', '2\n']);
+  }));
+
+test('a place that cannot be written is an error that names it', () =>
+  withFolder(async (folder) => {
+    writeFileSync(join(folder, 'file'), 'before');
+    for (const path of [join(folder, 'file', 'a.json'), join(folder, 'x'.repeat(5000)), join(folder, 'a\0b'), folder]) {
+      await refuses(
+        () => writeFiles([jsonFile(path, 1)]),
+        HostError,
+        `${path}: expected a place that can be written, found `,
+        'write elsewhere',
+      );
+    }
+    assert.equal([readdirSync(folder), readFileSync(join(folder, 'file'), 'utf8')], [['file'], 'before']);
   }));
 
 test.run();

@@ -14,6 +14,15 @@ export function pick<T>(roll: Dice, items: readonly T[]): T {
   return items[roll(items.length)] as T;
 }
 
+/** True one time of so many. */
+export function oneOf(roll: Dice, times: number): boolean {
+  return roll(times) === 0;
+}
+
+export function noise(bytes: number, roll: Dice): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length: bytes }, () => roll(256));
+}
+
 type Mutation = (bytes: Uint8Array, roll: Dice) => Uint8Array;
 
 /** Values at which lengths and counts break: 0, the signs, and the ends of 8, 16, 32, 53 and 64 bits. */

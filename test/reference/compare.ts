@@ -32,6 +32,29 @@ export function assertSame(found: Numbers, expected: Numbers, what = ''): void {
   assertWithin(found, expected, 0, what);
 }
 
+const LARGEST = 2 ** 128 - 2 ** 104;
+
+/**
+ * Sums of float32 terms, each within so many roundings of the sum of the magnitudes: NaN where a term is or infinities cancel, an infinity where
+ * one is among the terms. Where sums on the way may leave float32, something that is no number will do too, but never a wrong number.
+ */
+export function assertSums(found: Numbers, terms: readonly Numbers[], roundings: number, what = ''): void {
+  assert.is(found.length, terms.length, `${what}: number of elements`);
+  for (const [i, own] of terms.entries()) {
+    const f = found[i] as number;
+    let [exact, magnitude] = [0, 0];
+    for (let j = 0; j < own.length; j++) {
+      exact += own[j] as number;
+      if (Number.isFinite(own[j])) magnitude += Math.abs(own[j] as number);
+    }
+    const mayLeave = magnitude * (1 + roundings * UNIT) > LARGEST;
+    const bound = roundings * UNIT * magnitude + own.length * SMALLEST;
+    const isRight = Object.is(f, exact) || Math.abs(f - exact) <= bound || (mayLeave && !Number.isFinite(f));
+    if (!isRight)
+      assert.unreachable(`${what} [${i}]: expected ${exact} of terms ${Array.from(own)}, found ${f}, further off than ${bound}`);
+  }
+}
+
 /** Equal in every byte. */
 export function assertSameBits(found: ArrayBufferView, expected: ArrayBufferView, what = ''): void {
   const f = new Uint8Array(found.buffer, found.byteOffset, found.byteLength);

@@ -163,8 +163,8 @@ export function binMean(x: Numbers, values: Numbers): Float64Array {
 export function l2Norm(x: Numbers, columns: number, epsilon: number): Float64Array {
   return Float64Array.from({ length: x.length }, (_, i) => {
     const first = Math.floor(i / columns) * columns;
-    const row = Array.from({ length: columns }, (_, c) => x[first + c] as number);
-    return (x[i] as number) / Math.max(Math.hypot(...row), epsilon);
+    const length = Math.sqrt(sum(columns, (c) => at(x, first + c) ** 2)); // Math.hypot would take an infinity for more than NaN
+    return (x[i] as number) / Math.max(length, epsilon);
   });
 }
 

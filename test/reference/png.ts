@@ -16,7 +16,7 @@ export interface PngPicture {
 export const SAMPLES: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
 /** Where the seven passes of Adam7 begin and how far apart their pixels are: [x, y, dx, dy]. */
-const ADAM7 = [
+export const ADAM7 = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
   [0, 4, 4, 8],

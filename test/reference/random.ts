@@ -29,3 +29,38 @@ export function randomIntegers(count: number, seed: number, specials: readonly n
     return specials.length > 0 && next() < 0.04 ? (specials[Math.floor(next() * specials.length)] as number) : value;
   });
 }
+
+/** Where float32 ends: both zeros, the smallest numbers, those around the smallest normal one, the largest, and what is none. */
+const ENDS = [
+  ...[
+    0,
+    -0,
+    2 ** -149,
+    -(2 ** -149),
+    2 ** -140,
+    2 ** -126,
+    -(2 ** -126),
+    2 ** -75,
+    1e-38,
+    1,
+    -1,
+    2 ** 63,
+    -(2 ** 64),
+    2 ** 126,
+    -(2 ** 126),
+  ],
+  ...[3.4028234663852886e38, -3.4028234663852886e38, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN],
+];
+
+/** Numbers of one magnitude, and one time of so many, from the ends of float32; without `nonFinite`, those that are numbers. */
+export function extremeFloats(
+  count: number,
+  seed: number,
+  { one, nonFinite = true }: { one: number; nonFinite?: boolean },
+): Float32Array<ArrayBuffer> {
+  const next = uniform(seed);
+  const ends = nonFinite ? ENDS : ENDS.filter(Number.isFinite);
+  const size = 2 ** (Math.floor(next() * 40) - 20);
+  const value = (): number => (next() * one < 1 ? (ends[Math.floor(next() * ends.length)] as number) : (2 * next() - 1) * size);
+  return Float32Array.from({ length: count }, value);
+}

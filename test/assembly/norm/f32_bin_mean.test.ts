@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { assertWithin, UNIT } from '../../reference/compare.ts';
+import { assertWithin, SMALLEST, UNIT } from '../../reference/compare.ts';
 import * as reference from '../../reference/ops.ts';
-import { randomFloats } from '../../reference/random.ts';
+import { extremeFloats, randomFloats } from '../../reference/random.ts';
 import { type Bench, SHIFTS, testKernels } from '../helpers.ts';
 
 const shape = fc.record({
@@ -36,6 +36,21 @@ testKernels('f32_bin_mean is the mean under the weights that are left of each nu
 
 testKernels('f32_bin_mean keeps NaN, and of nothing but negative numbers is the plain mean', (bench) => {
   assert.equal([...binMean(bench, 2, Float32Array.of(Number.NaN, 1, -1, -2), Float32Array.of(2, 4))], [Number.NaN, 3]);
+});
+
+testKernels('f32_bin_mean of any numbers is that in float64, or none where a sum leaves float32', (bench) => {
+  fc.assert(
+    fc.property(shape, fc.constantFrom(2, 20), fc.boolean(), ({ rows, columns, shift, seed }, one, nonFinite) => {
+      const x = extremeFloats(rows * columns, seed, { one, nonFinite });
+      const values = randomFloats(columns, seed + 1, 5).map(Math.abs);
+      const expected = reference.binMean(x, values);
+      const found = binMean(bench, rows, x, values, shift);
+      const mayLeave = (row: number): boolean => x.subarray(row * columns, (row + 1) * columns).some((v) => v > 2 ** 128 / (5 * columns));
+      const kept = (all: ArrayLike<number>) => Array.from(all, (v, row) => (mayLeave(row) && !Number.isFinite(found[row]) ? 0 : v));
+      assertWithin(kept(found), kept(expected), (i) => (columns / 2 + 8) * UNIT * (expected[i] as number) + SMALLEST, 'y');
+    }),
+    { seed: 3, numRuns: 300 },
+  );
 });
 
 test.run();

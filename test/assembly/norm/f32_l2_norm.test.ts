@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
-import { assertSame, assertWithin, UNIT } from '../../reference/compare.ts';
+import { assertSame, assertWithin, SMALLEST, UNIT } from '../../reference/compare.ts';
 import * as reference from '../../reference/ops.ts';
-import { randomFloats } from '../../reference/random.ts';
+import { extremeFloats, randomFloats } from '../../reference/random.ts';
 import { SHIFTS, testKernels } from '../helpers.ts';
 
 const shape = fc.record({
@@ -38,5 +38,27 @@ testKernels('f32_l2_norm leaves zeros at zero', (bench) => {
   });
   assertSame(y, new Float32Array(5), 'y');
 });
+
+testKernels(
+  'f32_l2_norm hides no NaN, makes a row with an infinity NaN there and 0 elsewhere, and takes the largest and the smallest numbers',
+  (bench) => {
+    fc.assert(
+      fc.property(shape, fc.constantFrom(2, 20), fc.boolean(), ({ rows, columns, shift, seed }, one, nonFinite) => {
+        const x = extremeFloats(rows * columns, seed, { one, nonFinite });
+        const epsilon = Math.fround(1e-12);
+        const found = bench.try(() => {
+          const y = bench.room(x.length, { shift });
+          bench.engine.call('f32_l2_norm', rows, columns, epsilon, bench.input(x, { shift }), y);
+          return bench.read(y, x.length);
+        });
+        const expected = reference.l2Norm(x, columns, epsilon);
+        // one over a length above 2^126 is a denormal number, which has fewer digits
+        const bound = (i: number): number => 3 * UNIT * Math.abs(expected[i] as number) + SMALLEST * (1 + Math.abs(x[i] as number));
+        assertWithin(found, expected, bound, 'y');
+      }),
+      { seed: 2, numRuns: 500 },
+    );
+  },
+);
 
 test.run();

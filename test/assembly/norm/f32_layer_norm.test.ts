@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assertSame, assertSameBits, assertWithin, UNIT } from '../../reference/compare.ts';
 import * as reference from '../../reference/ops.ts';
-import { randomFloats } from '../../reference/random.ts';
+import { extremeFloats, randomFloats } from '../../reference/random.ts';
 import { type Bench, SHIFTS, testKernels } from '../helpers.ts';
 
 interface Rows {
@@ -123,6 +123,28 @@ testKernels('f32_layer_norm of a constant row is the bias', (bench) => {
     const rows = { ...random({ rows: 1, columns, seed: 6 }), x: new Float32Array(columns).fill(3) }; // columns and 3 leave no rounding
     assertSameBits(layerNorm(bench, rows), rows.bias, `${columns} columns`);
   }
+});
+
+testKernels('f32_layer_norm of the largest and smallest numbers is right, or NaN where their squares leave float32', (bench) => {
+  const most = 2 ** 127;
+  fc.assert(
+    fc.property(shape, fc.constantFrom(2, 20), ({ rows: count, columns, shift, seed }, one) => {
+      const rows = { ...random({ rows: count, columns, seed }), x: extremeFloats(count * columns, seed, { one, nonFinite: false }) };
+      const expected = reference.layerNorm(rows.x, rows.weight, rows.bias, rows.epsilon);
+      const found = layerNorm(bench, rows, { shift });
+      for (let row = 0; row < count; row++) {
+        const [from, to] = [row * columns, (row + 1) * columns];
+        const [x, y] = [rows.x.subarray(from, to), found.subarray(from, to)];
+        const size = reference.sum(columns, (i) => Math.abs(x[i] as number));
+        const mean = reference.sum(columns, (i) => x[i] as number) / columns;
+        const squares = reference.sum(columns, (i) => ((x[i] as number) - mean) ** 2);
+        if ((size > most || squares > most) && y.every(Number.isNaN)) continue;
+        const right = expected.subarray(from, to);
+        assertWithin(y, right, boundOf({ ...rows, x }, right), `row ${row}`);
+      }
+    }),
+    { seed: 6, numRuns: 300 },
+  );
 });
 
 test.run();

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
-import { assertSame, assertWithin, UNIT } from '../../reference/compare.ts';
+import { assertSame, assertSums, assertWithin, UNIT } from '../../reference/compare.ts';
 import { sum } from '../../reference/ops.ts';
-import { randomFloats, randomIntegers, uniform } from '../../reference/random.ts';
+import { extremeFloats, randomFloats, randomIntegers, uniform } from '../../reference/random.ts';
 import { type Bench, SHIFTS, testKernels } from '../helpers.ts';
 
 interface Axis {
@@ -71,6 +71,16 @@ testKernels('f32_resample hides no NaN and no infinity under a tap', (bench) => 
       assertSame(resample(bench, axis, x, 0), expected, 'y');
     }),
     { seed: 2, numRuns: 200 },
+  );
+});
+
+testKernels('f32_resample keeps denormal numbers, and is right up to the largest', (bench) => {
+  fc.assert(
+    fc.property(axes, fc.nat(), fc.constantFrom(2, 20), (axis, seed, one) => {
+      const x = extremeFloats(axis.outer * axis.size * axis.inner, seed, { one });
+      assertSums(resample(bench, axis, x, 0), termsOf(axis, x), axis.taps, 'y');
+    }),
+    { seed: 3, numRuns: 300 },
   );
 });
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
-import { assertWithin, UNIT } from '../../reference/compare.ts';
+import { assertSums, assertWithin, UNIT } from '../../reference/compare.ts';
 import { dotRows } from '../../reference/ops.ts';
-import { randomFloats } from '../../reference/random.ts';
+import { extremeFloats, randomFloats } from '../../reference/random.ts';
 import { SHIFTS, testKernels } from '../helpers.ts';
 
 const shape = fc.record({
@@ -26,6 +26,23 @@ testKernels('f32_dot_rows multiplies each row with the query', (bench) => {
       assertWithin(found, dotRows(x, query, n), (i) => (k / 32 + 8) * UNIT * (magnitudes[i] as number), 'y');
     }),
     { seed: 1, numRuns: 300 },
+  );
+});
+
+testKernels('f32_dot_rows hides no NaN and no infinity, keeps denormal numbers, and is right up to the largest', (bench) => {
+  fc.assert(
+    fc.property(shape, fc.constantFrom(3, 40), fc.boolean(), ({ n, k, shift, seed }, one, nonFinite) => {
+      const x = extremeFloats(n * k, seed, { one, nonFinite });
+      const query = extremeFloats(k, seed + 1, { one: 2 * one, nonFinite: false });
+      const found = bench.try(() => {
+        const y = bench.room(n, { shift });
+        bench.engine.call('f32_dot_rows', n, k, bench.input(x, { shift }), bench.input(query, { shift }), y);
+        return bench.read(y, n);
+      });
+      const terms = Array.from({ length: n }, (_, i) => Array.from(query, (q, j) => q * (x[i * k + j] as number)));
+      assertSums(found, terms, k / 32 + 8, 'y');
+    }),
+    { seed: 2, numRuns: 500 },
   );
 });
 

@@ -39,4 +39,24 @@ testKernels('i8_dot_rows gives exact sums times both scales, in each form that t
   );
 });
 
+testKernels('i8_dot_rows is exact for the longest rows of the outermost integers, and hands on scales that are no numbers', (bench) => {
+  const k = 131072;
+  const scales = Float32Array.of(1, -1, 2 ** -149, Number.NaN, Number.POSITIVE_INFINITY);
+  const [row, query] = [new Int8Array(k).fill(127), new Int8Array(k).fill(-127)];
+  for (const form of new Set(['pairs', bench.engine.integerForm] as const)) {
+    const found = bench.try(() => {
+      const y = bench.room(scales.length);
+      const rows = bench.input(Int8Array.from({ length: scales.length * k }, (_, i) => row[i % k] as number));
+      bench.engine.call('i8_dot_rows', LAYOUTS[form].number, scales.length, k, rows, bench.input(scales), bench.input(query), 1, y);
+      return bench.read(y, scales.length);
+    });
+    const sum = Math.fround(-127 * 127 * k);
+    assertSame(
+      found,
+      Array.from(scales, (scale) => Math.fround(sum * scale)),
+      form,
+    );
+  }
+});
+
 test.run();

@@ -1,0 +1,92 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type IndexedImage, type IndexModel, indexPath, Journal, readIndex, writeIndex } from '../../src/cli/indexFile.ts';
+import { CheckpointError } from '../../src/errors.ts';
+import { crc32 } from '../../src/files/crc32.ts';
+import { bytes, float32, integer } from '../checkpoint/torchFiles.ts';
+import { refuses, withFolder } from '../helpers.ts';
+import { assertSameBits } from '../reference/compare.ts';
+
+const journalPath = (folder: string): string => `${indexPath(folder)}.journal`;
+const probe = Float32Array.of(1, 2, 3, 4);
+const model: IndexModel = { name: 'tiny', pooling: 'cls', exifOrientation: false, probe };
+const image: IndexedImage = { name: 'a.png', size: 5, time: 7, vector: Float32Array.of(5, 6, 7, 8) };
+
+/** A record of a journal whose checksum holds. */
+function record(json: string, vector: Uint8Array): Uint8Array {
+  const text = new TextEncoder().encode(json);
+  const content = bytes(text, vector);
+  return bytes(integer(text.length, 4), integer(vector.length, 4), integer(crc32(content), 4), content);
+}
+
+const HEAD = record(JSON.stringify({ dinov2_index: '1', name: 'tiny', pooling: 'cls', exifOrientation: false }), float32(...probe));
+
+/** Images by their names, with features of the width of the model and any bits, and numbers of any file. */
+const contents = fc.integer({ min: 1, max: 9 }).chain((width) => {
+  const vector = fc.float32Array({ minLength: width, maxLength: width });
+  const name = fc.string({ unit: 'grapheme', maxLength: 12 }).filter((text) => !text.includes('\0'));
+  const whole = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+  return fc.record({
+    model: fc.record(
+      {
+        name: fc.string(),
+        pooling: fc.constantFrom('cls' as const, 'mean' as const, 'both' as const),
+        exifOrientation: fc.boolean(),
+        probe: fc.float32Array({ minLength: width, maxLength: width, noNaN: true, min: 1, max: 9 }),
+      },
+      { noNullPrototype: true },
+    ),
+    images: fc.uniqueArray(fc.record({ name, size: whole, time: whole, vector }), { selector: ({ name }) => name, maxLength: 5 }),
+  });
+});
+
+function assertSame(found: Iterable<IndexedImage> | undefined, expected: readonly IndexedImage[]): void {
+  const sorted = (all: Iterable<IndexedImage>) => [...all].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files = (all: Iterable<IndexedImage>) => sorted(all).map(({ name, size, time }) => ({ name, size, time }));
+  assert.equal(files(found ?? []), files(expected));
+  for (const [i, { vector }] of sorted(found ?? []).entries()) assertSameBits(vector, sorted(expected)[i]?.vector as Float32Array);
+}
+
+test('what is written is read, from the file and from the journal', () =>
+  withFolder(async (folder) => {
+    await fc.assert(
+      fc.asyncProperty(contents, async ({ model, images }) => {
+        await writeIndex(folder, model, []);
+        const journal = await Journal.open(folder, model);
+        for (const one of images) await journal.add(one);
+        await journal.close();
+        const pending = await readIndex(folder);
+        assertSame(pending?.images.values(), images);
+        assert.is(pending?.isPending, true);
+        await writeIndex(folder, model, images);
+        const whole = await readIndex(folder);
+        assertSame(whole?.images.values(), images);
+        assert.equal([whole?.isPending, whole?.model], [false, model]);
+      }),
+      { seed: 1, numRuns: 40 },
+    );
+    assert.is(readdirSync(folder).length, 1);
+  }));
+
+for (const [what, json, vector, problem] of [
+  ['a feature that is no row of numbers', JSON.stringify({ name: 'a', size: 1, time: 1 }), new Uint8Array(7), 'has 7 bytes'],
+  ['a feature of another width', JSON.stringify({ name: 'a', size: 1, time: 1 }), float32(1), 'of no image'],
+  ['a name that is none', JSON.stringify({ name: {}, size: 1, time: 1 }), float32(...probe), 'of no image'],
+  ['a size that is none', JSON.stringify({ name: 'a', size: [1], time: 1 }), float32(...probe), 'of no image'],
+  ['no time', JSON.stringify({ name: 'a', size: 1 }), float32(...probe), 'of no image'],
+  ['no fields', 'null', float32(...probe), 'of no image'],
+] as const) {
+  test(`a journal with ${what} is refused by name, and begun anew with --rebuild`, () =>
+    withFolder(async (folder) => {
+      writeFileSync(journalPath(folder), bytes(HEAD, record(json, vector)));
+      await refuses(() => readIndex(folder), CheckpointError, problem, '--rebuild');
+      const journal = await Journal.open(folder, model);
+      await journal.add(image);
+      await journal.close();
+      assertSame((await readIndex(folder))?.images.values(), [image]);
+    }));
+}
+
+test.run();
