@@ -5,14 +5,12 @@ import { type Point, withHits } from './operators.ts';
 import { ROOT, type TypeScriptProject } from './project.ts';
 import { runTest } from './runner.ts';
 import type { Shadow } from './shadow.ts';
+import type { Told, Trace } from './worker.ts';
 
 /** What is known of a test file from running it once without mutants. */
-interface Run {
+interface Run extends Told {
   /** Of its text. */
   readonly hash: string;
-  readonly failed?: string | undefined;
-  readonly took: number;
-  readonly hits: readonly number[];
 }
 
 interface Noted {
@@ -21,29 +19,39 @@ interface Noted {
   readonly runs: Record<string, Run>;
 }
 
-export interface CoveringTest {
+/** A test file of which some tests matter. */
+export interface CoveringTests {
   readonly path: string;
+  readonly names: readonly string[];
   /** Milliseconds, without a mutant. */
   readonly took: number;
 }
 
 const NOTES = join(ROOT, 'node_modules/.cache/mutation/coverage.json');
 
+/** Milliseconds after which a test file without a mutant is given up. */
+const LIMIT = 120_000;
+
 /** A test that takes longer without a mutant than so many milliseconds is left out: it would be run thousands of times. */
-const LONGEST = 15_000;
+const LONGEST = 10_000;
 
 /** Which tests run which statements. */
 export class Coverage {
   readonly #points: ReadonlyMap<string, { first: number; points: readonly Point[] }>;
-  readonly #runs: ReadonlyMap<string, Run & { hit: ReadonlySet<number> }>;
+  readonly #runs: ReadonlyMap<string, { failed: string | undefined; load: Timed; tests: readonly Timed[] }>;
 
   private constructor(points: ReadonlyMap<string, { first: number; points: readonly Point[] }>, runs: Record<string, Run>) {
     this.#points = points;
-    this.#runs = new Map(Object.entries(runs).map(([path, run]) => [path, { ...run, hit: new Set(run.hits) }]));
+    this.#runs = new Map(
+      Object.entries(runs).map(([path, { failed, load, tests }]) => {
+        const all = Object.entries(tests).map(([name, trace]) => timed(name, trace));
+        return [path, { failed, load: timed('', load), tests: all }];
+      }),
+    );
   }
 
-  /** Runs every test once, but for those that are as they were when they were run last. */
-  static async measure(shadow: Shadow, project: TypeScriptProject): Promise<Coverage> {
+  /** Runs every test file of these folders of test once, but for those that are as they were when they were run last. */
+  static async measure(shadow: Shadow, project: TypeScriptProject, folders: readonly string[]): Promise<Coverage> {
     const sources = project.files.filter((path) => path.startsWith('src/'));
     const points = new Map<string, { first: number; points: readonly Point[] }>();
     const texts = new Map<string, string>();
@@ -54,47 +62,60 @@ export class Coverage {
       texts.set(path, instrumented.text);
       first += instrumented.points.length;
     }
-    const isOther = (path: string): boolean => !path.endsWith('.test.ts') && !(path.startsWith('test/mutation/') && !path.endsWith('/operators.ts'));
+    const isOther = (path: string): boolean =>
+      !path.endsWith('.test.ts') && !(path.startsWith('test/mutation/') && !path.endsWith('/operators.ts'));
     const hash = hashOf(...project.files.filter(isOther).map(read));
     const noted = existsSync(NOTES) ? (JSON.parse(readFileSync(NOTES, 'utf8')) as Noted) : undefined;
-    const runs: Record<string, Run> = {};
-    const isKnown = (test: string): boolean => noted?.hash === hash && noted.runs[test]?.hash === hashOf(read(test));
-    const changed = shadow.tests.filter((test) => !isKnown(test));
-    for (const test of shadow.tests) if (isKnown(test)) runs[test] = noted?.runs[test] as Run;
+    const wanted = shadow.tests.filter((test) => folders.length === 0 || folders.some((folder) => test.startsWith(`test/${folder}/`)));
+    const known = noted?.hash === hash ? noted.runs : {};
+    const changed = wanted.filter((test) => known[test]?.hash !== hashOf(read(test)));
     if (changed.length > 0) {
       for (const [path, text] of texts) shadow.write(path, text);
       for (const [i, test] of changed.entries()) {
-        process.stderr.write(`\r${i + 1} of ${changed.length} test files without mutants`);
-        const { failed, took, hits } = await runTest(shadow, test, 4 * LONGEST);
-        runs[test] = { hash: hashOf(read(test)), ...(failed !== undefined && { failed }), took, hits };
+        if (process.stderr.isTTY) process.stderr.write(`\r${i + 1} of ${changed.length} test files without mutants`);
+        known[test] = { hash: hashOf(read(test)), ...(await runTest(shadow, { test, limit: LIMIT })) };
       }
-      process.stderr.write('\n');
       for (const path of texts.keys()) shadow.restore(path);
       mkdirSync(dirname(NOTES), { recursive: true });
-      writeFileSync(NOTES, JSON.stringify({ hash, runs } satisfies Noted));
+      writeFileSync(NOTES, JSON.stringify({ hash, runs: known } satisfies Noted));
     }
+    const runs = Object.fromEntries(wanted.map((test) => [test, known[test] as Run]));
     return new Coverage(points, runs);
   }
 
-  /** Tests that are of no use here: what failed without a mutant, or took too long. */
+  /** Tests that are of no use here: what failed without a mutant, or takes too long. */
   get leftOut(): string[] {
-    return [...this.#runs].flatMap(([path, { failed, took }]) => {
+    return [...this.#runs].flatMap(([path, { failed, tests }]) => {
       if (failed !== undefined) return [`${path}: ${failed.split('\n')[0]}`];
-      return took > LONGEST ? [`${path}: ${(took / 1000).toFixed(0)} s`] : [];
+      return tests.filter(({ took }) => took > LONGEST).map(({ name, took }) => `${path}: ${name}: ${(took / 1000).toFixed(0)} s`);
     });
   }
 
-  /** The tests that run the innermost statement around a stretch of a source: first the source's own, then the fastest. */
-  testsOf(path: string, start: number, end: number): CoveringTest[] {
+  /** The tests that run the innermost statement around a stretch of a source: first those of the source's own file, then the fastest. */
+  testsOf(path: string, start: number, end: number): CoveringTests[] {
     const { first, points } = this.#points.get(path) ?? { first: 0, points: [] };
     const around = [...points.entries()].filter(([, point]) => point.start <= start && end <= point.end);
-    const [number] = around.reduce((a, b) => (a[1].end - a[1].start <= b[1].end - b[1].start ? a : b));
+    const number = first + around.reduce((a, b) => (a[1].end - a[1].start <= b[1].end - b[1].start ? a : b))[0];
     const own = path.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts');
     return [...this.#runs]
-      .filter(([, { failed, took, hit }]) => failed === undefined && took <= LONGEST && hit.has(first + number))
-      .map(([test, { took }]) => ({ path: test, took }))
+      .filter(([, { failed }]) => failed === undefined)
+      .map(([test, { load, tests }]) => {
+        const covering = tests.filter(({ hits, took }) => took <= LONGEST && (load.hits.has(number) || hits.has(number)));
+        return { path: test, names: covering.map(({ name }) => name), took: covering.reduce((sum, { took }) => sum + took, load.took) };
+      })
+      .filter(({ names }) => names.length > 0)
       .sort((a, b) => Number(b.path === own) - Number(a.path === own) || a.took - b.took);
   }
+}
+
+interface Timed {
+  readonly name: string;
+  readonly took: number;
+  readonly hits: ReadonlySet<number>;
+}
+
+function timed(name: string, { hits, took }: Trace): Timed {
+  return { name, took, hits: new Set(hits) };
 }
 
 function read(path: string): string {

@@ -1,4 +1,4 @@
-import { type Node, type SourceFile, SyntaxKind as K } from 'typescript/unstable/ast';
+import { SyntaxKind as K, type Node, type SourceFile } from 'typescript/unstable/ast';
 import * as is from 'typescript/unstable/ast/is';
 
 /** One small change of a source file. */
@@ -102,7 +102,8 @@ export function mutantsOf(file: SourceFile, typeOf: (node: Node) => string): Mut
     if (is.isBigIntLiteral(node)) replace('number', node, `(${text(node)} + 1n)`);
     if (is.isStringLiteral(node)) replace('string', node, node.text === '' ? "'mutated'" : "''");
     if (is.isTemplateExpression(node) || is.isNoSubstitutionTemplateLiteral(node)) replace('string', node, "''");
-    if (is.isRegularExpressionLiteral(node)) replace('regex', node, text(node).replace(/^\/\^/, '/'), text(node).replace(/\$(\/[a-z]*)$/, '$1'));
+    if (is.isRegularExpressionLiteral(node))
+      replace('regex', node, text(node).replace(/^\/\^/, '/'), text(node).replace(/\$(\/[a-z]*)$/, '$1'));
     if (is.isArrayLiteralExpression(node) && node.elements.length > 0) replace('array', node, '[]');
     if (is.isPropertyAccessExpression(node)) {
       if (node.questionDotToken) replace('optional', node, `${text(node.expression)}.${text(node.name)}`);

@@ -8,7 +8,7 @@ import { Coverage } from './coverage.ts';
 import { EQUIVALENT } from './equivalent.ts';
 import type { Mutant } from './operators.ts';
 import { ROOT, TypeScriptProject } from './project.ts';
-import { runTest } from './runner.ts';
+import { runTest, TIME_LIMIT } from './runner.ts';
 import { type Fate, type Judged, table } from './score.ts';
 import { Shadow } from './shadow.ts';
 
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     file: { type: 'string' },
     sample: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    tests: { type: 'string' },
     patience: { type: 'string', default: '20' },
     again: { type: 'string' },
     output: { type: 'string' },
@@ -44,7 +45,7 @@ const paths = readdirSync(join(ROOT, 'src', values.folder), { recursive: true, e
 const all = paths.flatMap((path) => project.mutants(path).map((mutant) => ({ path, mutant })));
 const chosen = values.again === undefined ? shuffled(all, Number(values.seed)) : survivorsOf(values.again);
 const wanted = Number(values.sample ?? chosen.length);
-const coverage = await Coverage.measure(shadow, project);
+const coverage = await Coverage.measure(shadow, project, values.tests?.split(',') ?? []);
 for (const line of coverage.leftOut) console.log(`left out: ${line}`);
 
 const judged: Judged[] = [];
@@ -83,11 +84,11 @@ async function judge({ path, mutant, text }: { path: string; mutant: Mutant; tex
   shadow.write(path, text);
   try {
     let spent = 0;
-    for (const { path: test, took } of tests) {
+    for (const { path: test, names, took } of tests) {
       if (spent > patience) break;
       spent += took;
-      const { failed } = await runTest(shadow, test, 10_000 + 10 * took);
-      if (failed !== undefined) return { fate: failed === 'time limit' ? 'timed out' : 'killed', by: `${test}: ${failed}`.slice(0, 300) };
+      const { failed } = await runTest(shadow, { test, names, limit: 10_000 + 10 * took });
+      if (failed !== undefined) return { fate: failed === TIME_LIMIT ? 'timed out' : 'killed', by: `${test}: ${failed}`.slice(0, 300) };
     }
   } finally {
     shadow.restore(path);

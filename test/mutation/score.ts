@@ -23,7 +23,7 @@ export function wilson(count: number, of: number): [low: number, high: number] {
   const share = count / of;
   const center = (share + z ** 2 / (2 * of)) / (1 + z ** 2 / of);
   const reach = (z / (1 + z ** 2 / of)) * Math.sqrt((share * (1 - share)) / of + z ** 2 / (4 * of ** 2));
-  return [center - reach, center + reach];
+  return [Math.max(0, center - reach), Math.min(1, center + reach)];
 }
 
 /** Markdown: a row for each file, and one for all. Known equivalents count as survivors, and are given beside. */
@@ -40,7 +40,12 @@ export function table(judged: readonly Judged[]): string {
   return [
     '| file | mutants | noticed | of these by time | survived | run by no test | equivalent of these | noticed, with 95 % interval |',
     '|---|---|---|---|---|---|---|---|',
-    ...paths.map((path) => line(path, judged.filter((mutant) => mutant.path === path))),
+    ...paths.map((path) =>
+      line(
+        path,
+        judged.filter((mutant) => mutant.path === path),
+      ),
+    ),
     line('all', judged),
   ].join('\n');
 }

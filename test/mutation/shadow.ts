@@ -33,7 +33,13 @@ export class Shadow implements Disposable {
 
   /** Puts another text in the place of a source. */
   write(path: string, text: string): void {
-    const { code } = transformSync(this.#toJs(text), { loader: 'ts', format: 'esm', target: 'node20', sourcefile: path, tsconfigRaw: TSCONFIG });
+    const { code } = transformSync(this.#toJs(text), {
+      loader: 'ts',
+      format: 'esm',
+      target: 'node20',
+      sourcefile: path,
+      tsconfigRaw: TSCONFIG,
+    });
     const target = join(this.folder, path.replace(/\.ts$/, '.js'));
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, code);

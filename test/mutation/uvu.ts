@@ -11,14 +11,22 @@ export const test = Object.assign((name: string, body: Body): void => void noted
   run: (): void => {},
 });
 
-/** Runs what was noted until something fails: its name and the error. */
-export async function runNoted(): Promise<{ name: string; error: unknown } | undefined> {
+/**
+ * Runs what was noted, or the tests of these names, until something fails: its name and the error.
+ * @param passed is told each test that passed
+ */
+export async function runNoted(
+  names: readonly string[] | undefined,
+  passed: (name: string) => void,
+): Promise<{ name: string; error: unknown } | undefined> {
   let current = 'before';
   try {
     for (const body of noted.before) await body();
     for (const { name, body } of noted.tests) {
+      if (names && !names.includes(name)) continue;
       current = name;
       await body();
+      passed(name);
     }
   } catch (error) {
     return { name: current, error };
