@@ -176,4 +176,18 @@ test('what is missing in an archive is said by name', async () => {
   await refuses(() => open(archive), CheckpointError, 'expected the zip64 end of the central directory at 0, found other bytes');
 });
 
+test('a record without a name is refused as such, even alone', async () => {
+  await refuses(() => open(zip([{ name: '', content: bytes() }])), CheckpointError, 'record ""', 'leads out');
+});
+
+test('a record whose local header is another structure, or says that it is compressed, is refused by name', async () => {
+  const archive = zip(RECORDS);
+  const second = 30 + 'a/data.pkl'.length + 'pickle'.length;
+  for (const at of [second, second + 3, second + 8, second + 9]) {
+    const damaged = archive.slice();
+    damaged[at] = 8;
+    await refuses(() => open(damaged), CheckpointError, 'record "a/é"', `a local header at ${second}`);
+  }
+});
+
 test.run();
