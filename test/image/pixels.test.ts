@@ -108,4 +108,19 @@ test('the middle is a whole number of pixels from the upper left, half a pixel l
   assert.equal(centerOf(pixels, { width: 5, height: 4 }), { left: 0, top: 0, width: 5, height: 4 });
 });
 
+test('pixels of no size are refused for that, whatever their data, and any number of them is taken', async () => {
+  const pixels = (width: number, height: number) => ({ data: new Uint8Array(), width, height, channels: 3 });
+  await refuses(() => checkPixels('x', pixels(0, 2)), ImageError, 'x: expected a width and a height of at least 1 pixel, found 0 x 2');
+  await refuses(() => checkPixels('x', pixels(20_000, 20_000)), ImageError, 'expected 1200000000 bytes');
+});
+
+test('grey is the luma to the last bit', () => {
+  const pixels = randomPixels(256, 128, 3, 9);
+  const { data } = convertChannels(pixels, 1);
+  for (const [i, gray] of data.entries()) {
+    const [r = 0, g = 0, b = 0] = pixels.data.subarray(3 * i, 3 * i + 3);
+    assert.is(gray, Math.floor((19595 * r + 38470 * g + 7471 * b) / 65536 + 0.5));
+  }
+});
+
 test.run();

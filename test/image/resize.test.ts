@@ -112,4 +112,13 @@ test('an unknown filter and an impossible or absurd size are refused by name', a
   await refuses(() => resize(pixels, { width: 10, height: 10, maxPixels: 99 }), ImageError, 'at most 99 pixels');
 });
 
+test('the nearest pixels are taken in one direction alone, or in both', () => {
+  const pixels = { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 3, height: 2, channels: 1 };
+  const nearest = (width: number, height: number): number[] => [...resize(pixels, { width, height, resample: 'nearest' }).data];
+  assert.equal(nearest(3, 4), [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6]);
+  assert.equal(nearest(6, 2), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]);
+  assert.equal(nearest(1, 1), [5]);
+  assert.is(resize(pixels, { width: 3, height: 2, resample: 'nearest' }), pixels);
+});
+
 test.run();

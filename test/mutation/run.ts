@@ -1,9 +1,10 @@
-// npm run mutate -- --folder checkpoint [--file png] [--sample 200] [--seed 1] [--patience seconds] [--again report.json] [--output report.json]: breaks the sources of a
-// folder of src in small ways, one at a time, and counts how many of them the tests notice.
+// npm run mutate -- [--folder checkpoint] [--file png] [--sample 200] [--seed 1] [--tests checkpoint,nn] [--patience 20] [--output report.json]
+// [--again report.json]: breaks the sources of a folder of src in small ways, one at a time, and counts how many of them the tests notice.
+// Interrupted, it tells about those that it came to.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { dice } from '../fuzz/mutate.ts';
+import { uniform } from '../reference/random.ts';
 import { Coverage } from './coverage.ts';
 import { EQUIVALENT } from './equivalent.ts';
 import type { Mutant } from './operators.ts';
@@ -33,15 +34,16 @@ const patience = 1000 * Number(values.patience);
 
 using project = new TypeScriptProject();
 using shadow = new Shadow(project.files);
+let isStopped = false;
 process.once('SIGINT', () => {
-  shadow[Symbol.dispose]();
-  process.exit(130);
+  isStopped = true;
 });
 
 const paths = readdirSync(join(ROOT, 'src', values.folder), { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts') && (values.file === undefined || path.endsWith(`${values.file}.ts`)))
   .map((path) => `src/${values.folder}/${path.replaceAll('\\', '/')}`)
   .sort();
+const sources = new Map(paths.map((path) => [path, project.source(path).text]));
 const all = paths.flatMap((path) => project.mutants(path).map((mutant) => ({ path, mutant })));
 const chosen = values.again === undefined ? shuffled(all, Number(values.seed)) : survivorsOf(values.again);
 const wanted = Number(values.sample ?? chosen.length);
@@ -50,29 +52,32 @@ for (const line of coverage.leftOut) console.log(`left out: ${line}`);
 
 const judged: Judged[] = [];
 let refused = 0;
-for (let first = 0; first < chosen.length && judged.length < wanted; first += BATCH) {
+for (let first = 0; first < chosen.length && judged.length < wanted && !isStopped; first += BATCH) {
   const batch = chosen.slice(first, first + BATCH).map(({ path, mutant }) => ({ path, mutant, text: withMutant(path, mutant) }));
   const bad = project.refused(batch);
   for (const one of batch) {
-    if (judged.length >= wanted) break;
-    if (bad.has(one)) refused += 1;
-    else judged.push({ ...describe(one.path, one.mutant), ...(await judge(one)) });
-    const last = judged.at(-1);
-    if (!bad.has(one) && last) report(last);
+    if (judged.length >= wanted || isStopped) break;
+    if (bad.has(one)) {
+      refused += 1;
+      continue;
+    }
+    const fate = { ...describe(one.path, one.mutant), ...(await judge(one)) };
+    judged.push(fate);
+    report(fate);
   }
+  if (values.output) writeFileSync(values.output, `${JSON.stringify(judged, undefined, 2)}\n`);
 }
 if (process.stderr.isTTY) process.stderr.write('\n');
 console.log(table(judged));
 console.log(`${all.length} mutants; ${refused} of those drawn were refused by the compiler, and are not counted.`);
-if (values.output) writeFileSync(values.output, `${JSON.stringify(judged, undefined, 2)}\n`);
 
 function withMutant(path: string, { start, end, replacement }: Mutant): string {
-  const source = readFileSync(join(ROOT, path), 'utf8');
+  const source = sources.get(path) as string;
   return source.slice(0, start) + replacement + source.slice(end);
 }
 
 function describe(path: string, { kind, start, end, replacement }: Mutant): Omit<Judged, 'fate' | 'by'> {
-  const source = readFileSync(join(ROOT, path), 'utf8');
+  const source = sources.get(path) as string;
   const line = source.slice(0, start).split('\n').length;
   const one = { path, line, code: source.split('\n')[line - 1]?.trim() ?? '', kind, original: source.slice(start, end), replacement };
   return { ...one, reason: EQUIVALENT.find((known) => isSame(known, one))?.reason };
@@ -99,7 +104,7 @@ async function judge({ path, mutant, text }: { path: string; mutant: Mutant; tex
 function report({ path, line, kind, original, replacement, fate, by, code }: Judged): void {
   const short = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)} ...` : text);
   if (fate === 'survived' || fate === 'uncovered') {
-    console.log(`${path}:${line} ${fate}: ${kind}: ${short(original)} -> ${short(replacement)}   in: ${code}`);
+    console.log(`${judged.length} ${path}:${line} ${fate}: ${kind}: ${short(original)} -> ${short(replacement)}   in: ${code}`);
   } else if (process.stderr.isTTY) {
     process.stderr.write(`\r${judged.length} of ${wanted}: ${fate} ${by ?? ''}`.slice(0, 100).padEnd(100));
   }
@@ -107,9 +112,9 @@ function report({ path, line, kind, original, replacement, fate, by, code }: Jud
 
 function shuffled<T>(items: readonly T[], seed: number): T[] {
   const copy = [...items];
-  const roll = dice(seed);
+  const random = uniform(seed);
   for (let i = copy.length - 1; i > 0; i--) {
-    const j = roll(i + 1);
+    const j = Math.floor(random() * (i + 1));
     [copy[i], copy[j]] = [copy[j] as T, copy[i] as T];
   }
   return copy;
