@@ -121,4 +121,19 @@ test('the nearest pixels are taken in one direction alone, or in both', () => {
   assert.is(resize(pixels, { width: 3, height: 2, resample: 'nearest' }), pixels);
 });
 
+test('each direction takes little engine memory by itself, however large the picture', () => {
+  for (const [width, height, to] of [
+    [1500, 1300, { width: 1500, height: 200 }],
+    [1500, 200, { width: 1500, height: 1300 }],
+    [1300, 1500, { width: 100, height: 1500 }],
+  ] as const) {
+    const engine = new Engine();
+    const pixels = randomPixels(width, height, 3, 10);
+    const found = resize(pixels, { ...to, resample: 'bilinear' }, engine);
+    assert.ok(engine.reserved < 4 * 2 ** 20, `${width} x ${height}: ${engine.reserved} bytes`);
+    assert.equal(found, resample(pixels, to.width, to.height, 'bilinear'));
+    engine.dispose();
+  }
+});
+
 test.run();
