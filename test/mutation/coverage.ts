@@ -91,7 +91,7 @@ export class Coverage {
     });
   }
 
-  /** The tests that run the innermost statement around a stretch of a source: first those of the source's own file, then the fastest. */
+  /** The tests that run the innermost statement around a stretch of a source: first those of the source's own file, else, and within a file, the fastest first. */
   testsOf(path: string, start: number, end: number): CoveringTests[] {
     const { first, points } = this.#points.get(path) ?? { first: 0, points: [] };
     const around = [...points.entries()].filter(([, point]) => point.start <= start && end <= point.end);
@@ -100,7 +100,9 @@ export class Coverage {
     return [...this.#runs]
       .filter(([, { failed }]) => failed === undefined)
       .map(([test, { load, tests }]) => {
-        const covering = tests.filter(({ hits, took }) => took <= LONGEST && (load.hits.has(number) || hits.has(number)));
+        const covering = tests
+          .filter(({ hits, took }) => took <= LONGEST && (load.hits.has(number) || hits.has(number)))
+          .sort((a, b) => a.took - b.took);
         return { path: test, names: covering.map(({ name }) => name), took: covering.reduce((sum, { took }) => sum + took, load.took) };
       })
       .filter(({ names }) => names.length > 0)

@@ -12,7 +12,7 @@ export const test = Object.assign((name: string, body: Body): void => void noted
 });
 
 /**
- * Runs what was noted, or the tests of these names, until something fails: its name and the error.
+ * Runs what was noted, or the tests of these names in their order, until something fails: its name and the error.
  * @param passed is told each test that passed
  */
 export async function runNoted(
@@ -22,8 +22,8 @@ export async function runNoted(
   let current = 'before';
   try {
     for (const body of noted.before) await body();
-    for (const { name, body } of noted.tests) {
-      if (names && !names.includes(name)) continue;
+    const chosen = names ? names.flatMap((name) => noted.tests.filter((each) => each.name === name)) : noted.tests;
+    for (const { name, body } of chosen) {
       current = name;
       await body();
       passed(name);
