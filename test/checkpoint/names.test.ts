@@ -241,4 +241,81 @@ test('a tensor whose rows cannot be split is refused by name', async () => {
   }
 });
 
+test('every name of a Depth Anything of either version becomes that of the hub', async () => {
+  const names = {
+    'pretrained.cls_token': 'backbone.embeddings.cls_token',
+    'pretrained.pos_embed': 'backbone.embeddings.position_embeddings',
+    'pretrained.mask_token': 'backbone.embeddings.mask_token',
+    'pretrained.patch_embed.proj.weight': 'backbone.embeddings.patch_embeddings.projection.weight',
+    'pretrained.blocks.3.norm2.bias': 'backbone.encoder.layer.3.norm2.bias',
+    'pretrained.norm.weight': 'backbone.layernorm.weight',
+    'depth_head.projects.2.weight': 'neck.reassemble_stage.layers.2.projection.weight',
+    'depth_head.resize_layers.3.bias': 'neck.reassemble_stage.layers.3.resize.bias',
+    'depth_head.scratch.layer1_rn.weight': 'neck.convs.0.weight',
+    'depth_head.scratch.layer2_rn.weight': 'neck.convs.1.weight',
+    'depth_head.scratch.layer3_rn.weight': 'neck.convs.2.weight',
+    'depth_head.scratch.layer4_rn.weight': 'neck.convs.3.weight',
+    'depth_head.scratch.refinenet1.out_conv.weight': 'neck.fusion_stage.layers.3.projection.weight',
+    'depth_head.scratch.refinenet2.resConfUnit1.conv1.weight': 'neck.fusion_stage.layers.2.residual_layer1.convolution1.weight',
+    'depth_head.scratch.refinenet2.resConfUnit1.conv2.weight': 'neck.fusion_stage.layers.2.residual_layer1.convolution2.weight',
+    'depth_head.scratch.refinenet3.resConfUnit2.conv1.weight': 'neck.fusion_stage.layers.1.residual_layer2.convolution1.weight',
+    'depth_head.scratch.refinenet4.resConfUnit2.conv2.bias': 'neck.fusion_stage.layers.0.residual_layer2.convolution2.bias',
+    'depth_head.scratch.output_conv1.weight': 'head.conv1.weight',
+    'depth_head.scratch.output_conv2.0.weight': 'head.conv2.weight',
+    'depth_head.scratch.output_conv2.2.bias': 'head.conv3.bias',
+  };
+  const checkpoint = await checkpointOf(Object.keys(names).map((name) => counting(name, [1])));
+  assert.equal([...canonical(checkpoint).entries.keys()].sort(), Object.values(names).sort());
+});
+
+test("position embeddings that are no row of patches get no class token's", async () => {
+  for (const dims of [
+    [2, 3, 2],
+    [1, 0, 2],
+    [1, 3, 0],
+    [1, 3],
+    [1, 1, 3, 2],
+  ]) {
+    const checkpoint = await checkpointOf([
+      counting('patch_embed.proj.weight', [1]),
+      counting('reg_token', [1]),
+      counting('pos_embed', dims),
+    ]);
+    await refuses(() => canonical(checkpoint), CheckpointError, 'tensor "pos_embed": expected [1, patches, hidden]', `[${dims}]`);
+  }
+});
+
+test('position embeddings without registers stay as they are, and an MLP as wide as it should be is none of a SwiGLU', async () => {
+  const tensors = [
+    counting('patch_embed.proj.weight', [1]),
+    counting('pos_embed', [1, 3, 2], 10),
+    counting('blocks.0.mlp.fc1.weight', [8, 2]),
+    counting('blocks.0.mlp.fc2.weight', [2, 8]),
+  ];
+  const { 'embeddings.position_embeddings': positions, ...rest } = await tensorsOf(canonical(await checkpointOf(tensors)));
+  assert.equal(positions?.dims, [1, 3, 2]);
+  assert.ok(rest['encoder.layer.0.mlp.fc1.weight'] && rest['encoder.layer.0.mlp.fc2.weight']);
+});
+
+test('parts of what was joined are stretches of the files that hold them, without empty ones', async () => {
+  const checkpoint = await checkpointOf([counting('a', [2, 2]), counting('b', [2, 2])]);
+  const { entries } = rename(checkpoint, [
+    { from: ['a', 'b'], to: ['ab'] },
+    { from: ['ab'], to: ['c', 'd'] },
+  ]);
+  assert.equal(
+    ['c', 'd'].map((name) => entries.get(name)?.extents.map(({ bytes }) => bytes)),
+    [[16], [16]],
+  );
+});
+
+test('what is missing to join tensors is said with all that belong together', async () => {
+  const checkpoint = await checkpointOf([counting('mlp.up_proj.weight', [1])]);
+  await refuses(
+    () => canonical(checkpoint),
+    CheckpointError,
+    'expected "mlp.gate_proj.weight" and "mlp.up_proj.weight" together, found no "mlp.gate_proj.weight"',
+  );
+});
+
 test.run();

@@ -45,4 +45,11 @@ test('what numpy does not have is refused by name', async () => {
   await refuses(() => encodeNpy(zeros('int8', Array(65).fill(1))), ShapeError, 'at most 64 dimensions', 'found 65');
 });
 
+test('the room that numpy leaves for the first dimension to grow counts in the length of the header', () => {
+  // numpy 2.4: numpy.save of zeros of these shapes
+  const lengthOf = (...dims: number[]): number => headerOf(encodeNpy(zeros('float32', dims)))[0];
+  const ones = (count: number): number[] => Array<number>(count).fill(1);
+  assert.equal([lengthOf(...ones(14)), lengthOf(...ones(15)), lengthOf(100, ...ones(14))], [118, 182, 182]);
+});
+
 test.run();

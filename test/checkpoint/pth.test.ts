@@ -385,4 +385,10 @@ test('small pickles that would take much time or memory are refused', async () =
   await refuses(() => open(torchZip(bytes(pairs, copies))), CheckpointError, 'OrderedDict: expected at most 1000000 items');
 });
 
+test('a million items of lists may become dicts', async () => {
+  const pairs = bytes('](', ...new Array<string>(100_000).fill('NN\x86'), 'eq\x01');
+  const copies = new Array<string>(10).fill('ccollections\nOrderedDict\nh\x01\x85R').join('');
+  await refused(torchZip(bytes(pairs, copies)), 'expected tensors by name');
+});
+
 test.run();

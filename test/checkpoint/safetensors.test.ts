@@ -338,4 +338,13 @@ test('a damaged real file gives tensors or a named error, never anything else', 
     .then(() => assert.ok(refused > 400, `${refused} of 600 refused`));
 });
 
+test('a header of 100 million bytes is not too long by itself', async () => {
+  await refuses(() => open(forge('{}', 0, 100_000_000n)), CheckpointError, 'expected a header of 100000000 bytes', 'truncated');
+});
+
+test('metadata stand in the header in the order of their keys, not in that of their values', async () => {
+  const bytes = await write([], { b: '1', a: '2', c: '0' });
+  assert.is(new TextDecoder().decode(bytes.subarray(8)).trimEnd(), '{"__metadata__":{"a":"2","b":"1","c":"0"}}');
+});
+
 test.run();

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { NamedTensor } from '../../src/checkpoint/safetensors.ts';
-import { openCheckpoint, saveCheckpoint } from '../../src/checkpoint/shards.ts';
+import { type NamedTensor, writeSafetensors } from '../../src/checkpoint/safetensors.ts';
+import { openCanonical, openCheckpoint, saveCheckpoint } from '../../src/checkpoint/shards.ts';
 import { ArgumentError, CheckpointError, ConfigError, DTypeError, NotFoundError, ShapeError } from '../../src/errors.ts';
-import { golden, goldenPath, refuses, valueOrNamedError, withFolder } from '../helpers.ts';
+import { golden, goldenPath, MemoryWriter, refuses, valueOrNamedError, withFolder } from '../helpers.ts';
+import { MemoryFile, MemorySource } from './memoryFile.ts';
 
 const INDEX = 'model.safetensors.index.json';
 const FIRST = 'model-00001-of-00003.safetensors';
@@ -232,5 +233,17 @@ test('any index gives a checkpoint or a named error', () =>
     }),
     { seed: 5, numRuns: 300 },
   ));
+
+test('a file whose tensors cannot be named as on the hub is refused and closed', async () => {
+  const written = new MemoryWriter();
+  const mark = 'patch_embed.proj.weight';
+  await writeSafetensors(
+    written,
+    ['teacher', 'student'].map((name) => ({ name: `${name}.${mark}`, dtype: 'int8', dims: [1], data: new Int8Array(1) })),
+  );
+  const file = new MemoryFile('model.safetensors', written.bytes);
+  await refuses(() => openCanonical(new MemorySource(file)), CheckpointError, `"student.${mark}" and "teacher.${mark}"`);
+  assert.ok(file.isClosed);
+});
 
 test.run();

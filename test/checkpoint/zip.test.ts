@@ -156,4 +156,38 @@ test('names that are not UTF-8 are refused', async () => {
   await refuses(() => open(archive.map((byte) => (byte === 0xc3 ? 0xff : byte))), CheckpointError, 'UTF-8');
 });
 
+test('what a record is compressed with is said by name', async () => {
+  for (const [method, name] of [
+    [8, 'deflate:'],
+    [9, 'deflate64'],
+    [12, 'bzip2'],
+    [14, 'lzma'],
+    [93, 'zstd'],
+    [0xffff, 'method 65535'],
+  ] as const) {
+    await refused({ method }, `stored, found ${name}`);
+  }
+});
+
+test('what is missing in an archive is said by name', async () => {
+  await refuses(() => open(bytes('PK')), CheckpointError, 'expected the end of the central directory at the end, found none');
+  const archive = zip(RECORDS, { zip64: true });
+  archive.set(integer(0, 8), archive.length - 22 - 12);
+  await refuses(() => open(archive), CheckpointError, 'expected the zip64 end of the central directory at 0, found other bytes');
+});
+
+test('a record without a name is refused as such, even alone', async () => {
+  await refuses(() => open(zip([{ name: '', content: bytes() }])), CheckpointError, 'record ""', 'leads out');
+});
+
+test('a record whose local header is another structure, or says that it is compressed, is refused by name', async () => {
+  const archive = zip(RECORDS);
+  const second = 30 + 'a/data.pkl'.length + 'pickle'.length;
+  for (const at of [second, second + 3, second + 8, second + 9]) {
+    const damaged = archive.slice();
+    damaged[at] = 8;
+    await refuses(() => open(damaged), CheckpointError, 'record "a/é"', `a local header at ${second}`);
+  }
+});
+
 test.run();

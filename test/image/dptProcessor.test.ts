@@ -147,4 +147,39 @@ test('padding to an absurd size is refused, and "__proto__" is a field like any 
   assert.ok(Object.hasOwn(processor.config, '__proto__'));
 });
 
+test('of an odd number of zeros one more stands below and to the right', async () => {
+  const processor = new DPTImageProcessor({ do_resize: false, do_normalize: false, do_rescale: false, do_pad: true, size_divisor: 4 });
+  const { pixel_values } = await processor({ data: Uint8Array.of(7, 7, 7), width: 1, height: 1 });
+  assert.equal(pixel_values.dims, [1, 3, 4, 4]);
+  for (let plane = 0; plane < 3; plane++) {
+    const values = [...pixel_values.data.subarray(16 * plane, 16 * plane + 16)];
+    assert.equal(values, [0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  }
+});
+
+test('halves of multiples go to the even one, as Python rounds', async () => {
+  const rounded = { 3: 4, 5: 4, 7: 8, 9: 8, 11: 12, 13: 12, 15: 16, 4: 4, 1: undefined };
+  for (const [edge, expected] of Object.entries(rounded)) {
+    const size = { height: Number(edge), width: 4 };
+    if (expected) assert.equal(await sizeOf(5, 5, { size, ensure_multiple_of: 2 }), [expected, 4], edge);
+    else await refuses(() => sizeOf(5, 5, { size, ensure_multiple_of: 2 }), ImageError, '4 x 0');
+  }
+  assert.equal(await sizeOf(5, 5, { size: { height: 10, width: 11 }, ensure_multiple_of: 3 }), [9, 12]); // no halves: the nearest
+});
+
+test('depth of which only one edge has the size is brought to it', () => {
+  const predicted_depth = randomTensor([2, 4, 4], 5);
+  const found = new DPTImageProcessor().post_process_depth_estimation({ predicted_depth }, [
+    [4, 6],
+    [3, 4],
+  ]);
+  for (const [i, size] of [[4, 6] as const, [3, 4] as const].entries()) {
+    assert.equal(found[i]?.predicted_depth.dims, size);
+    const expected = interpolate(predicted_depth.at(i).data, [4, 4, 1], { size, mode: 'bicubic' });
+    assertWithin(found[i]?.predicted_depth.data as Float32Array, expected, 1e-6);
+  }
+  const [same] = new DPTImageProcessor().post_process_depth_estimation({ predicted_depth: predicted_depth.slice(0, 1) }, [[4, 4]]);
+  assert.equal(same?.predicted_depth, predicted_depth.at(0));
+});
+
 test.run();

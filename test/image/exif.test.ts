@@ -94,4 +94,14 @@ test('turning forth and back gives the picture again', () => {
   }
 });
 
+test('what begins neither as Intel nor as Motorola wrote numbers counts as upright', () => {
+  const whole = tiff([[0x0112, 6]], { little: false });
+  assert.is(readOrientation(pngWith(whole)), 6);
+  for (const start of ['XX', 'MI', 'IM', 'mm', '\0\0']) {
+    const other = whole.slice();
+    other.set(Buffer.from(start));
+    assert.is(readOrientation(pngWith(other)), 1, start);
+  }
+});
+
 test.run();

@@ -175,4 +175,9 @@ test('a clone has data of its own', () => {
   assert.is.not(copy.data, COUNTED.data);
 });
 
+test('what is no crop is shown as it was given', async () => {
+  await refuses(() => COUNTED.crop([0, 0.5, 1, 2]), ArgumentError, 'crop: expected four integers, found [0,0.5,1,2]');
+  await refuses(() => COUNTED.crop([3, 1, 2, 1]), ImageError, 'crop [3,1,2,1] of 4 x 3 pixels', 'found 0 x 1');
+});
+
 test.run();

@@ -112,4 +112,28 @@ test('an unknown filter and an impossible or absurd size are refused by name', a
   await refuses(() => resize(pixels, { width: 10, height: 10, maxPixels: 99 }), ImageError, 'at most 99 pixels');
 });
 
+test('the nearest pixels are taken in one direction alone, or in both', () => {
+  const pixels = { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 3, height: 2, channels: 1 };
+  const nearest = (width: number, height: number): number[] => [...resize(pixels, { width, height, resample: 'nearest' }).data];
+  assert.equal(nearest(3, 4), [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6]);
+  assert.equal(nearest(6, 2), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]);
+  assert.equal(nearest(1, 1), [5]);
+  assert.is(resize(pixels, { width: 3, height: 2, resample: 'nearest' }), pixels);
+});
+
+test('each direction takes little engine memory by itself, however large the picture', () => {
+  for (const [width, height, to] of [
+    [1500, 1300, { width: 1500, height: 200 }],
+    [1500, 200, { width: 1500, height: 1300 }],
+    [1300, 1500, { width: 100, height: 1500 }],
+  ] as const) {
+    const engine = new Engine();
+    const pixels = randomPixels(width, height, 3, 10);
+    const found = resize(pixels, { ...to, resample: 'bilinear' }, engine);
+    assert.ok(engine.reserved < 4 * 2 ** 20, `${width} x ${height}: ${engine.reserved} bytes`);
+    assert.equal(found, resample(pixels, to.width, to.height, 'bilinear'));
+    engine.dispose();
+  }
+});
+
 test.run();
