@@ -21,6 +21,7 @@ import {
   vectorsOf,
   writeIndex,
 } from './indexFile.ts';
+import { IndexLock } from './indexLock.ts';
 import { showProgress } from './progress.ts';
 import { orHostError } from './results.ts';
 import { lineOf, Pipe, type Terminal } from './terminal.ts';
@@ -56,8 +57,20 @@ const AHEAD = 4;
  * @returns how many files could not be used; they are listed at the end
  */
 export async function indexFolder(folder: string, options: IndexOptions, terminal: Terminal): Promise<number> {
-  const { stdout, stderr, signal } = terminal;
+  const { stderr, signal } = terminal;
   if ((await fileSystem().kind(folder)) !== 'folder') throw new NotFoundError(`${folder}: expected a folder of images, found none`);
+  const onWait = (owner: string): unknown => stderr.write(`dinov2: ${owner} is changing the index of ${folder}: waiting for it\n`);
+  const lock = await IndexLock.take(folder, { signal, onWait });
+  try {
+    return await updateIndex(lock, options, terminal);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Terminal): Promise<number> {
+  const { folder } = lock;
+  const { stdout, stderr, signal } = terminal;
   const before = options.rebuild ? undefined : await readIndex(folder);
   const setup = await setUpModel(options, terminal);
   const pooling = options.pooling ?? before?.model.pooling ?? 'cls';
@@ -79,7 +92,7 @@ export async function indexFolder(folder: string, options: IndexOptions, termina
       else missing.push({ ...file, path });
     }
     if (missing.length > 0) {
-      const journal = await Journal.open(folder, model);
+      const journal = await Journal.open(lock, model);
       const progress = showProgress(missing.length, stderr, { bar: stderr.isTTY === true, lines: stderr.isTTY !== true });
       try {
         const bytes = readAhead(missing.map(({ path }) => path));
@@ -104,7 +117,7 @@ export async function indexFolder(folder: string, options: IndexOptions, termina
       }
     }
     const isChanged = missing.length > 0 || !before || before.isPending || images.size !== before.images.size;
-    if (isChanged) await writeIndex(folder, model, images.values());
+    if (isChanged) await writeIndex(lock, model, images.values());
     const kept = paths.length - missing.length;
     const report = {
       images: images.size,
