@@ -80,7 +80,10 @@ test('a lock that was not written to its end, or shows no sign of life for long,
       const work = new AbortController();
       const waiting = take(folder, work.signal);
       setTimeout(() => work.abort(new Error('enough')), 50);
-      await waiting.then(assert.unreachable, ({ message }) => assert.is(message, 'enough'));
+      await waiting.then(
+        () => assert.unreachable(),
+        ({ message }) => assert.is(message, 'enough'),
+      );
       assert.is(readFileSync(lockFile(folder), 'utf8'), content);
     }
   }));
@@ -90,7 +93,10 @@ test('who has lost the lock writes no index', () =>
     const lock = await take(folder);
     rmSync(lockFile(folder));
     const other = await take(folder);
-    await writeIndex(lock, model, []).then(assert.unreachable, ({ message }) => assert.match(message, 'another process is, too'));
+    await writeIndex(lock, model, []).then(
+      () => assert.unreachable(),
+      ({ message }) => assert.match(message, 'another process is, too'),
+    );
     await lock.release();
     await writeIndex(other, model, []);
     await other.release();
