@@ -5,6 +5,7 @@ import { parseSize } from '../options.ts';
 import { COLORMAPS } from '../plot/index.ts';
 import { FOREGROUNDS, POOLINGS, type Point } from '../tasks/index.ts';
 import { classifyImages } from './classify.ts';
+import { findClusters } from './clusters.ts';
 import { addConvert } from './convert.ts';
 import { estimateDepth } from './depth.ts';
 import { addDoctor } from './doctor.ts';
@@ -15,7 +16,7 @@ import { drawAttention, drawMatches, drawPca, LAYOUTS } from './looks.ts';
 import { CLASSIFIERS, fitProbe, testProbe } from './probe.ts';
 import { showDownloads } from './progress.ts';
 import { addQuantize } from './quantize.ts';
-import { FORMATS, type Format, formatOf } from './results.ts';
+import { FORMATS, type Format } from './results.ts';
 import { findDuplicates, indexFolder, searchImages } from './search.ts';
 import { segmentImages } from './segment.ts';
 import { lineOf, type Terminal } from './terminal.ts';
@@ -255,8 +256,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     options: [
       new Option('--index <folder>', 'the folder that was indexed').default('.'),
       new Option('--top <number>', 'how many').argParser(integer(1)).default(10),
+      htmlOption(),
     ],
-    examples: ['search cat.jpg --index photos --model dinov2-small'],
+    examples: [
+      'search cat.jpg --index photos --model dinov2-small',
+      'search cat.jpg dog.jpg --index photos --model dinov2-small --html alike.html',
+    ],
     run: searchImages,
   },
   {
@@ -265,9 +270,26 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     argument: FOLDER,
     formats: [],
     isWithoutModel: true,
-    options: [new Option('--threshold <number>', 'cosine similarity from which on two are alike').argParser(number).default(0.95)],
-    examples: ['duplicates photos', 'duplicates photos --threshold 0.9 --json'],
+    options: [
+      new Option('--threshold <number>', 'cosine similarity from which on two are alike').argParser(number).default(0.95),
+      htmlOption(),
+    ],
+    examples: ['duplicates photos', 'duplicates photos --threshold 0.9 --json', 'duplicates photos --html duplicates.html'],
     run: findDuplicates,
+  },
+  {
+    name: 'clusters',
+    description: 'Groups of like images of a folder with an index, the largest first, in each the most typical image first.',
+    argument: FOLDER,
+    formats: [],
+    isWithoutModel: true,
+    options: [
+      new Option('--count <number>', 'how many groups (default: up to 50, by the best mean silhouette)').argParser(integer(1)),
+      new Option('--seed <number>', 'of the random numbers that the search for groups begins with').argParser(integer()).default(0),
+      htmlOption(),
+    ],
+    examples: ['clusters photos', 'clusters photos --count 12 --html clusters.html'],
+    run: findClusters,
   },
   {
     name: 'inspect',
@@ -328,6 +350,10 @@ function sizeOption(): Option {
   return new Option('--size <pixels>', 'the shorter edge of the image as the model sees it').argParser(integer(1)).default(448);
 }
 
+function htmlOption(): Option {
+  return new Option('--html <file>', 'write a contact sheet, a web page in one file: .html').argParser(fileName(['html']));
+}
+
 function lookOptions(ending: string): Option[] {
   return [new Option('--output <path>', `a .png file, or a folder for IMAGE${ending} (default: here)`), sizeOption()];
 }
@@ -367,14 +393,15 @@ function examples(lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  dinov2 ${line}`).join('\n')}`;
 }
 
-function endings(formats: readonly Format[]): string {
+function endings(formats: readonly string[]): string {
   return formats.map((format) => `.${format}`).join(', ');
 }
 
 /** A parser of file names, which refuses other endings. */
-function fileName(formats: readonly Format[]): (text: string) => string {
+function fileName(formats: readonly string[]): (text: string) => string {
   return (text) => {
-    if (!formatOf(text, formats)) throw new InvalidArgumentError(`Expected a name that ends in ${endings(formats)}.`);
+    if (!formats.some((format) => text.toLowerCase().endsWith(`.${format}`)))
+      throw new InvalidArgumentError(`Expected a name that ends in ${endings(formats)}.`);
     return text;
   };
 }

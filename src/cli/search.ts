@@ -8,6 +8,7 @@ import { RawImage } from '../image/rawImage.ts';
 import { duplicates, type Pooling, VectorIndex } from '../tasks/index.ts';
 import { type ModelChoice, type ModelSetup, setUpModel } from './batch.ts';
 import { type FrozenEncoder, openEncoder } from './frozen.ts';
+import { type GalleryImage, writeGallery } from './gallery.ts';
 import { findImages } from './images.ts';
 import {
   type ImageIndex,
@@ -38,6 +39,8 @@ export interface IndexOptions extends ModelChoice {
 
 export interface SearchOptions extends ModelChoice {
   readonly json?: boolean;
+  /** A file for a contact sheet. */
+  readonly html?: string;
   /** The folder that was indexed. Default the current one. */
   readonly index?: string;
   readonly top?: number;
@@ -45,6 +48,8 @@ export interface SearchOptions extends ModelChoice {
 
 export interface DuplicatesOptions {
   readonly json?: boolean;
+  /** A file for a contact sheet. */
+  readonly html?: string;
   readonly threshold?: number;
 }
 
@@ -137,7 +142,7 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
 
 /** `dinov2 search`: the images of an index that are most like each of others. @returns how many of these could not be used */
 export async function searchImages(inputs: readonly string[], options: SearchOptions, terminal: Terminal): Promise<number> {
-  const { index: folder = '.', top = 10, json = false } = options;
+  const { index: folder = '.', top = 10, json = false, html } = options;
   const { stdout, stderr, signal } = terminal;
   const { model: known, images } = await openIndex(folder);
   const { images: queries, problems } = await findImages(inputs);
@@ -151,14 +156,15 @@ export async function searchImages(inputs: readonly string[], options: SearchOpt
     const all = [...images.values()];
     for (let i = 0; i < all.length; i += 4096) vectors.add(vectorsOf(all.slice(i, i + 4096), known.probe.length));
     const pipe = new Pipe(stdout);
-    const results: object[] = [];
+    const results: { image: string; neighbors: GalleryImage[] }[] = [];
     for (const image of queries) {
       signal.throwIfAborted();
       try {
         const [found = []] = vectors.search(await encoder.featureOf(image), { k: top });
         const neighbors = found.map(({ row, score }) => ({ image: fileSystem().join(folder, (all[row] as IndexedImage).name), score }));
         results.push({ image, neighbors });
-        if (!json) await pipe.write(`${image}\n${neighbors.map((one) => `  ${one.score.toFixed(4)}  ${one.image}\n`).join('')}`);
+        if (!json && html === undefined)
+          await pipe.write(`${image}\n${neighbors.map((one) => `  ${one.score.toFixed(4)}  ${one.image}\n`).join('')}`);
       } catch (error) {
         if (signal.aborted) throw error;
         failed += 1;
@@ -166,6 +172,11 @@ export async function searchImages(inputs: readonly string[], options: SearchOpt
       }
     }
     if (json) await pipe.write(`${JSON.stringify(results, null, 2)}\n`);
+    if (html !== undefined) {
+      const groups = results.map(({ image, neighbors }) => ({ title: image, query: image, images: neighbors }));
+      const note = `${all.length} images in ${folder}, the most alike first, each with its cosine similarity`;
+      failed += await writeGallery(html, { title: 'Most alike', note, groups }, terminal);
+    }
   } finally {
     vectors.dispose();
     encoder.dispose();
@@ -173,10 +184,10 @@ export async function searchImages(inputs: readonly string[], options: SearchOpt
   return failed;
 }
 
-/** `dinov2 duplicates`: groups of images of an index that are nearly the same. It needs no model. */
+/** `dinov2 duplicates`: groups of images of an index that are nearly the same. It needs no model. @returns how many a contact sheet lacks */
 export async function findDuplicates(
   folder: string,
-  { json = false, threshold = 0.95 }: DuplicatesOptions,
+  { json = false, html, threshold = 0.95 }: DuplicatesOptions,
   terminal: Terminal,
 ): Promise<number> {
   const { model, images } = await openIndex(folder);
@@ -186,12 +197,18 @@ export async function findDuplicates(
   );
   const text =
     groups.map((group) => `${group.join('\n')}\n`).join('\n') || `no two of ${all.length} images are alike by ${threshold} or more\n`;
-  await new Pipe(terminal.stdout).write(json ? `${JSON.stringify(groups, null, 2)}\n` : text);
-  return 0;
+  if (json || html === undefined) await new Pipe(terminal.stdout).write(json ? `${JSON.stringify(groups, null, 2)}\n` : text);
+  if (html === undefined) return 0;
+  const sheet = {
+    title: `Near-duplicates in ${folder}`,
+    note: `${all.length} images, ${groups.length} groups in which each is like another by ${threshold} or more`,
+    groups: groups.map((group) => ({ title: `${group.length} images`, images: group.map((image) => ({ image })) })),
+  };
+  return writeGallery(html, sheet, terminal);
 }
 
 /** @throws {NotFoundError} on a folder without */
-async function openIndex(folder: string): Promise<ImageIndex> {
+export async function openIndex(folder: string): Promise<ImageIndex> {
   const index = await readIndex(folder);
   if (index) return index;
   throw new NotFoundError(`${folder}: expected a folder with ${INDEX_FILE}, found none: make it with: dinov2 index ${folder}`);
