@@ -10,6 +10,7 @@ import { addConvert } from './convert.ts';
 import { estimateDepth } from './depth.ts';
 import { addDoctor } from './doctor.ts';
 import { embedImages } from './embed.ts';
+import { EXPORT_FORMATS, exportIndex } from './exportIndex.ts';
 import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
 import { drawAttention, drawMatches, drawPca, LAYOUTS } from './looks.ts';
@@ -242,11 +243,8 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     options: [
       new Option('--pooling <kind>', 'what the vector of an image is (default: cls, or as in the index)').choices(POOLINGS),
       new Option('--rebuild', 'begin anew, whatever is there'),
-      new Option('--export <file>', 'write the vectors to a .npy file, and the names to a .txt file beside it').argParser(
-        fileName(['npy']),
-      ),
     ],
-    examples: ['index photos --model dinov2-small', 'index photos --model dinov2-small --export photos.npy'],
+    examples: ['index photos --model dinov2-small', 'index photos --model dinov2-small --rebuild --json'],
     run: indexFolder,
   },
   {
@@ -290,6 +288,18 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     ],
     examples: ['clusters photos', 'clusters photos --count 12 --html clusters.html'],
     run: findClusters,
+  },
+  {
+    name: 'export',
+    description: 'The index of a folder for other programs: DuckDB, LanceDB, FAISS. A .npy file comes with a .txt file, a name a line.',
+    argument: FOLDER,
+    formats: [],
+    isWithoutModel: true,
+    options: [
+      new Option('--output <file>', `the file: ${endings(EXPORT_FORMATS)}`).argParser(fileName(EXPORT_FORMATS)).makeOptionMandatory(),
+    ],
+    examples: ['export photos --output photos.parquet', 'export photos --output photos.npy'],
+    run: exportIndex,
   },
   {
     name: 'inspect',

@@ -1,8 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
-import { encodeNpy } from '../checkpoint/npy.ts';
 import { ArgumentError, CheckpointError, NotFoundError } from '../errors.ts';
-import { writeFiles } from '../files/output.ts';
 import { fileSystem } from '../files/source.ts';
 import { RawImage } from '../image/rawImage.ts';
 import { duplicates, type Pooling, VectorIndex } from '../tasks/index.ts';
@@ -24,7 +22,6 @@ import {
 } from './indexFile.ts';
 import { IndexLock } from './indexLock.ts';
 import { showProgress } from './progress.ts';
-import { orHostError } from './results.ts';
 import { lineOf, Pipe, type Terminal } from './terminal.ts';
 
 export interface IndexOptions extends ModelChoice {
@@ -33,8 +30,6 @@ export interface IndexOptions extends ModelChoice {
   readonly pooling?: Pooling;
   /** Begins anew, whatever is there. */
   readonly rebuild?: boolean;
-  /** A .npy file for the features; the names go to a .txt file beside it, a line each. */
-  readonly export?: string;
 }
 
 export interface SearchOptions extends ModelChoice {
@@ -131,7 +126,6 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
       failed: failures.length,
       seconds: spent,
     };
-    if (options.export !== undefined) await exportVectors(options.export, images, model);
     await new Pipe(stdout).write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${textOf(folder, report)}\n`);
   } finally {
     encoder.dispose();
@@ -285,18 +279,6 @@ async function timed<K extends string, T>(sums: Record<K, number>, kind: K, work
   } finally {
     sums[kind] += (performance.now() - start) / 1000;
   }
-}
-
-async function exportVectors(path: string, images: ReadonlyMap<string, IndexedImage>, { probe }: IndexModel): Promise<void> {
-  const sorted = [...images.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const names = new TextEncoder().encode(sorted.map(({ name }) => `${name}\n`).join(''));
-  await orHostError(
-    path,
-    writeFiles([
-      { path, write: (writer) => writer.write(encodeNpy(vectorsOf(sorted, probe.length))) },
-      { path: path.replace(/(\.npy)?$/i, '.txt'), write: (writer) => writer.write(names) },
-    ]),
-  );
 }
 
 interface Report {
