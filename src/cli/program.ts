@@ -126,7 +126,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
         .default('auto'),
       new Option(
         '--threshold <number>',
-        'where it begins, in standard deviations; 0 in the paper (default: by the method of Otsu)',
+        'where it begins, in standard deviations of what all images share; 0 in the paper (default: in each image by Otsu)',
       ).argParser(finite),
     ],
     examples: ['pca cat.jpg', 'pca cats --output cats.png', 'pca cat.jpg dog.jpg --layout overlay --output pictures'],

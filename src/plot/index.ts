@@ -6,6 +6,6 @@ export { type DepthPictureOptions, type DepthPng, depthPicture, depthPng } from 
 export { encodeJpeg } from './jpeg.ts';
 export { drawLine, drawMark, markRadius, matchPicture } from './matches.ts';
 export { type HeatPictureOptions, heatPicture, type PcaPictureOptions, pcaPicture } from './overlay.ts';
-export { colorPicture, sideBySide, stacked } from './picture.ts';
+export { captioned, colorPicture, sideBySide, stacked } from './picture.ts';
 export { encodeGray16, encodePng } from './png.ts';
 export { labelColor, type SegmentationPictureOptions, segmentationPicture } from './segmentation.ts';
