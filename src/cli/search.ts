@@ -39,7 +39,12 @@ export interface SearchOptions extends ModelChoice {
   /** The folder that was indexed. Default the current one. */
   readonly index?: string;
   readonly top?: number;
+  /** What is compared first. Default float32. */
+  readonly scan?: (typeof SCANS)[number];
 }
+
+/** The numbers that all features of an index are compared in; the best are compared exactly. */
+export const SCANS = ['float32', 'int8'] as const;
 
 export interface DuplicatesOptions {
   readonly json?: boolean;
@@ -136,14 +141,14 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
 
 /** `dinov2 search`: the images of an index that are most like each of others. @returns how many of these could not be used */
 export async function searchImages(inputs: readonly string[], options: SearchOptions, terminal: Terminal): Promise<number> {
-  const { index: folder = '.', top = 10, json = false, html } = options;
+  const { index: folder = '.', top = 10, json = false, html, scan = 'float32' } = options;
   const { stdout, stderr, signal } = terminal;
   const { model: known, images } = await openIndex(folder);
   const { images: queries, problems } = await findImages(inputs);
   for (const problem of problems) stderr.write(lineOf(problem));
   const setup = await setUpModel(options, terminal);
   const { encoder, model } = await openIndexEncoder(setup, { ...known, name: options.model ?? 'the demonstration' });
-  const vectors = new VectorIndex(known.probe.length, { threads: options.threads ?? 'auto' });
+  const vectors = new VectorIndex(known.probe.length, { dtype: scan, threads: options.threads ?? 'auto' });
   let failed = problems.length;
   try {
     checkModel(folder, known, model);
