@@ -22,8 +22,16 @@ const GROWTH_DIGITS = 21;
  * @throws {DTypeError} on bfloat16, which numpy does not have
  * @throws {ShapeError} beyond 64 dimensions
  */
-export function encodeNpy(tensor: Tensor): Uint8Array {
-  const { dtype, dims } = tensor;
+export function encodeNpy({ dtype, dims, data }: Tensor): Uint8Array {
+  const header = npyHeader({ dtype, dims });
+  const file = new Uint8Array(header.length + data.byteLength);
+  file.set(header);
+  file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), header.length);
+  return file;
+}
+
+/** What stands before the elements of a .npy file, which are in the order of their indices, little-endian. @throws as {@link encodeNpy} */
+export function npyHeader({ dtype, dims }: Pick<Tensor, 'dtype' | 'dims'>): Uint8Array {
   const descr = DESCR[dtype];
   if (!descr)
     throw new DTypeError(
@@ -35,11 +43,8 @@ export function encodeNpy(tensor: Tensor): Uint8Array {
   const growth = dims.length > 0 ? GROWTH_DIGITS - String(dims[0]).length : 0;
   const header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape}), }${' '.repeat(growth)}`;
   const length = (Math.floor((10 + header.length + 1) / 64) + 1) * 64 - 10; // so that the data start at a multiple of 64
-  const data = tensor.data;
-
-  const file = new Uint8Array(10 + length + data.byteLength);
+  const file = new Uint8Array(10 + length);
   file.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, length & 255, length >> 8]); // "\x93NUMPY", version 1.0
   file.set(new TextEncoder().encode(`${header.padEnd(length - 1)}\n`), 10);
-  file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 10 + length);
   return file;
 }

@@ -89,13 +89,13 @@ export async function openSafetensors(file: RandomAccess): Promise<Checkpoint> {
 
 /**
  * A tensor to be written. `data` is asked for once, when its turn has come, so that a getter can keep it out of memory, or in its file,
- * until then.
+ * until then; it may come in pieces, each of which is done with when the next is asked for.
  */
 export interface NamedTensor {
   readonly name: string;
   readonly dtype: DType;
   readonly dims: readonly number[];
-  readonly data: TensorData | Promise<TensorData>;
+  readonly data: TensorData | Promise<TensorData> | AsyncIterable<TensorData>;
 }
 
 /**
@@ -112,10 +112,18 @@ export async function writeSafetensors(
   checkTensors(sorted);
   await writer.write(encodeHeader(sorted, metadata));
   for (const tensor of sorted) {
-    const data = await tensor.data;
-    checkData(tensor, data);
-    await writer.write(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    let length = 0;
+    for await (const piece of piecesOf(await tensor.data)) {
+      checkType(tensor, piece);
+      length += piece.length;
+      await writer.write(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
+    }
+    checkLength(tensor, length);
   }
+}
+
+function piecesOf(data: TensorData | AsyncIterable<TensorData>): AsyncIterable<TensorData> | readonly TensorData[] {
+  return Symbol.asyncIterator in data ? data : [data];
 }
 
 /** Bytes that a tensor takes in a file. */
@@ -246,11 +254,13 @@ function encodeHeader(tensors: readonly NamedTensor[], metadata: Readonly<Record
   return header;
 }
 
-function checkData({ name, dtype, dims }: NamedTensor, data: TensorData): void {
+function checkType({ name, dtype }: NamedTensor, data: TensorData): void {
   if (!(data instanceof DTYPES[dtype])) {
     throw new DTypeError(`tensor ${describe(name)}: expected ${DTYPES[dtype].name} for dtype ${dtype}, found ${describe(data)}`);
   }
-  if (data.length !== sizeOf(dims)) {
-    throw new ShapeError(`tensor ${describe(name)}: expected ${sizeOf(dims)} elements for ${describe(dims)}, found ${data.length}`);
-  }
+}
+
+function checkLength({ name, dims }: NamedTensor, length: number): void {
+  if (length === sizeOf(dims)) return;
+  throw new ShapeError(`tensor ${describe(name)}: expected ${sizeOf(dims)} elements for ${describe(dims)}, found ${length}`);
 }

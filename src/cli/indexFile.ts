@@ -1,15 +1,17 @@
-import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeSafetensors } from '../checkpoint/safetensors.ts';
 import { openCheckpoint } from '../checkpoint/shards.ts';
-import { CheckpointError, NotFoundError } from '../errors.ts';
+import { CheckpointError, HostError, NotFoundError } from '../errors.ts';
 import { crc32 } from '../files/crc32.ts';
 import { isJsonObject, parseJson } from '../files/json.ts';
 import { writeFiles } from '../files/output.ts';
 import { fileSystem } from '../files/source.ts';
+import type { AtomicWriter } from '../hosts/host.ts';
 import type { Pooling } from '../tasks/index.ts';
 import { POOLINGS } from '../tasks/index.ts';
 import { type Float32, Tensor } from '../tensor/index.ts';
+import type { IndexLock } from './indexLock.ts';
 import { orHostError } from './results.ts';
 
 /** Which model made an index, and from what. */
@@ -44,6 +46,10 @@ export const INDEX_FILE = 'dinov2-index.safetensors';
 const VERSION = '1';
 /** Length of the JSON, bytes of the feature, CRC-32 of both. */
 const RECORD_HEAD = 12;
+/** Bytes of a journal that are read at a time: no record is longer. */
+const PIECE = 4 * 2 ** 20;
+/** Features that are copied at a time to be written. */
+const ROWS = 1024;
 
 export const indexPath = (folder: string): string => join(folder, INDEX_FILE);
 const journalPath = (folder: string): string => `${indexPath(folder)}.journal`;
@@ -78,23 +84,34 @@ export function isSameModel(a: IndexModel, b: IndexModel): boolean {
   return dot >= 0.9999 * Math.sqrt(aa * bb);
 }
 
-/** Puts the index into its file, in the order of names, so that the same folder gives the same bytes; then the journal is done with. */
-export async function writeIndex(folder: string, model: IndexModel, images: Iterable<IndexedImage>): Promise<void> {
-  const sorted = [...images].sort((a, b) => (a.name < b.name ? -1 : 1));
+/**
+ * Puts the index into its file, in the order of names, so that the same folder gives the same bytes; then the journal is done with.
+ * @throws {HostError} when it cannot be written, or another process has come to change it too
+ */
+export async function writeIndex(lock: IndexLock, model: IndexModel, images: Iterable<IndexedImage>): Promise<void> {
+  const sorted = sortedByName(images);
   const integers = (numbers: readonly number[]): BigInt64Array<ArrayBuffer> => BigInt64Array.from(numbers, BigInt);
   const names = new TextEncoder().encode(sorted.map(({ name }) => `${name}\0`).join(''));
   const count = sorted.length;
   const tensors = [
-    { name: 'vectors', dtype: 'float32', dims: [count, model.probe.length], data: vectorsOf(sorted, model.probe.length).data },
+    { name: 'vectors', dtype: 'float32', dims: [count, model.probe.length], data: vectorPieces(sorted, model.probe.length) },
     { name: 'sizes', dtype: 'int64', dims: [count], data: integers(sorted.map(({ size }) => size)) },
     { name: 'times', dtype: 'int64', dims: [count], data: integers(sorted.map(({ time }) => time)) },
     { name: 'names', dtype: 'uint8', dims: [names.length], data: names },
     { name: 'probe', dtype: 'float32', dims: [model.probe.length], data: Float32Array.from(model.probe) },
   ] as const;
   const metadata = { format: 'pt', dinov2_index: VERSION, model: JSON.stringify(settingsOf(model)) };
-  const path = indexPath(folder);
-  await orHostError(path, writeFiles([{ path, write: (writer) => writeSafetensors(writer, tensors, metadata) }]));
-  await rm(journalPath(folder), { force: true });
+  const path = indexPath(lock.folder);
+  const write = async (writer: AtomicWriter): Promise<void> => {
+    await writeSafetensors(writer, tensors, metadata);
+    await lock.check();
+  };
+  await orHostError(path, writeFiles([{ path, write }]));
+  await rm(journalPath(lock.folder), { force: true });
+}
+
+export function sortedByName(images: Iterable<IndexedImage>): IndexedImage[] {
+  return [...images].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The features of images as one tensor: (images, width). */
@@ -102,6 +119,11 @@ export function vectorsOf(images: readonly IndexedImage[], width: number): Float
   const vectors = new Tensor('float32', new Float32Array(images.length * width), [images.length, width]);
   for (const [i, { vector }] of images.entries()) vectors.data.set(vector, i * width);
   return vectors;
+}
+
+/** The features of images one after the other, without a copy of all of them. */
+export async function* vectorPieces(images: readonly IndexedImage[], width: number): AsyncGenerator<Float32Array<ArrayBuffer>> {
+  for (let i = 0; i < images.length; i += ROWS) yield vectorsOf(images.slice(i, i + ROWS), width).data;
 }
 
 /** Takes features as they come, each at once in a file, where they outlast the process. */
@@ -115,7 +137,7 @@ export class Journal {
   }
 
   /** Goes on with the journal that is there if it is of this model, behind its last whole record. */
-  static async open(folder: string, model: IndexModel): Promise<Journal> {
+  static async open({ folder }: IndexLock, model: IndexModel): Promise<Journal> {
     const path = journalPath(folder);
     const before = await readJournal(folder).catch((error) => {
       if (!(error instanceof CheckpointError)) throw error; // one that is damaged gets here when all begins anew
@@ -159,24 +181,60 @@ interface JournalContent {
 
 /** The whole records of the journal; undefined where there is none that says of which model it is. */
 async function readJournal(folder: string): Promise<JournalContent | undefined> {
-  const bytes = await readFile(journalPath(folder)).catch(() => undefined);
-  if (!bytes) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const records: { fields: unknown; vector: Float32Array }[] = [];
-  let at = 0;
-  while (at + RECORD_HEAD <= bytes.length) {
-    const json = at + RECORD_HEAD + view.getUint32(at, true);
-    const end = json + view.getUint32(at + 4, true);
-    if (end > bytes.length || crc32(bytes.subarray(at + RECORD_HEAD, end)) !== view.getUint32(at + 8, true)) break; // cut off while it was written
-    const fields = parseJson(bytes.subarray(at + RECORD_HEAD, json), (problem) => damaged(folder, problem));
-    if ((end - json) % 4 !== 0) throw damaged(folder, `a feature in its journal has ${end - json} bytes`);
-    records.push({ fields, vector: new Float32Array(Uint8Array.from(bytes.subarray(json, end)).buffer) });
-    at = end;
+  const path = journalPath(folder);
+  const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return undefined;
+    throw new HostError(`${path}: expected a readable file, found ${cause.message}`, { cause });
+  });
+  if (!handle) return undefined;
+  let model: IndexModel | undefined;
+  const images: IndexedImage[] = [];
+  let length = 0;
+  try {
+    for await (const { json, vector, bytes } of recordsOf(handle)) {
+      const fields = parseJson(json, (problem) => damaged(folder, problem));
+      if (model) images.push(imageOf(folder, fields, vector, model.probe.length));
+      else model = modelOf(folder, fields, vector);
+      length += bytes;
+    }
+  } finally {
+    await handle.close();
   }
-  const [first, ...rest] = records;
-  if (!first) return undefined;
-  const model = modelOf(folder, first.fields, first.vector);
-  return { model, images: rest.map(({ fields, vector }) => imageOf(folder, fields, vector, model)), length: at };
+  return model && { model, images, length };
+}
+
+interface JournalRecord {
+  readonly json: Uint8Array;
+  readonly vector: Float32Array;
+  /** How long it is in the file. */
+  readonly bytes: number;
+}
+
+/** Records from the first on, up to one that was cut off while it was written. */
+async function* recordsOf(handle: FileHandle): AsyncGenerator<JournalRecord> {
+  const buffer = new Uint8Array(PIECE);
+  const view = new DataView(buffer.buffer);
+  for (let [kept, isEnd] = [0, false]; !isEnd; ) {
+    const { bytesRead } = await handle.read(buffer, kept, PIECE - kept);
+    isEnd = bytesRead === 0;
+    const filled = kept + bytesRead;
+    let at = 0;
+    while (at + RECORD_HEAD <= filled) {
+      const json = at + RECORD_HEAD + view.getUint32(at, true);
+      const end = json + view.getUint32(at + 4, true);
+      if (end > filled) break;
+      const isWhole = crc32(buffer.subarray(at + RECORD_HEAD, end)) === view.getUint32(at + 8, true);
+      if (!isWhole || (end - json) % Float32Array.BYTES_PER_ELEMENT !== 0) return;
+      yield {
+        json: buffer.subarray(at + RECORD_HEAD, json),
+        vector: new Float32Array(buffer.slice(json, end).buffer),
+        bytes: end - at,
+      };
+      at = end;
+    }
+    buffer.copyWithin(0, at, filled);
+    kept = filled - at;
+  }
 }
 
 async function readWhole(folder: string): Promise<Pick<ImageIndex, 'model' | 'images'>> {
@@ -220,12 +278,12 @@ function modelOf(folder: string, fields: unknown, probe: Float32Array): IndexMod
   return { name, pooling: pooling as Pooling, exifOrientation, probe };
 }
 
-function imageOf(folder: string, fields: unknown, vector: Float32Array, { probe }: IndexModel): IndexedImage {
+function imageOf(folder: string, fields: unknown, vector: Float32Array, width: number): IndexedImage {
   const { name, size, time } = isJsonObject(fields) ? fields : {};
-  if (typeof name !== 'string' || !Number.isSafeInteger(size) || !Number.isSafeInteger(time) || vector.length !== probe.length) {
-    throw damaged(folder, 'a record of its journal is that of no image');
+  if (typeof name !== 'string' || typeof size !== 'number' || typeof time !== 'number' || vector.length !== width) {
+    throw damaged(folder, 'its journal is of another kind');
   }
-  return { name, size: size as number, time: time as number, vector };
+  return { name, size, time, vector };
 }
 
 function settingsOf({ name, pooling, exifOrientation }: IndexModel): object {

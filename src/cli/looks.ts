@@ -2,6 +2,7 @@ import { ArgumentError } from '../errors.ts';
 import { AutoImageProcessor, AutoModel, type Dinov2Model, RawImage } from '../index.ts';
 import {
   type ColormapName,
+  captioned,
   drawMark,
   encodePng,
   heatPicture,
@@ -33,6 +34,7 @@ import { forEachImage, type ModelChoice, setUpModel } from './batch.ts';
 import { findImages } from './images.ts';
 import { picturePaths, writePicture } from './pictures.ts';
 import { showProgress } from './progress.ts';
+import { type Sink, stdoutSink } from './results.ts';
 import { lineOf, Pipe, type Terminal } from './terminal.ts';
 
 /** What commands take that draw what a model sees in whole photographs. */
@@ -133,12 +135,20 @@ export async function drawPca(inputs: readonly string[], options: PcaCommandOpti
       features.set(path, (await looker.features(photo)).features as Float32);
     }),
   );
-  if (features.size === 0) return problems.length + failed;
+  const results = stdoutSink(new Pipe(terminal.stdout), options);
+  if (features.size === 0) {
+    await results.close();
+    return problems.length + failed;
+  }
   const pca = fitPatchPca([...features.values()], { foreground, ...(threshold !== undefined && { threshold }) });
   const drawn = async function* (): AsyncGenerator<Drawn> {
-    for (const [path, tensor] of features) yield { path, picture: await draw(path, pca.colorsOf(tensor)) };
+    for (const [path, tensor] of features) {
+      terminal.signal.throwIfAborted();
+      yield { path, picture: await draw(path, pca.colorsOf(tensor)) };
+    }
   };
-  await deliver(drawn(), paths, options, terminal);
+  await deliver(drawn(), paths, results);
+  await results.close();
   return problems.length + failed;
 }
 
@@ -160,7 +170,8 @@ export async function drawAttention(inputs: readonly string[], options: Attentio
     if (!(layer !== 0 && block >= 0 && block < layers))
       throw new ArgumentError(`layer: expected 1 to ${layers}, or -1 to -${layers}, found ${layer}`);
     if (head !== undefined && head > heads) throw new ArgumentError(`head: expected 1 to ${heads}, found ${head}`);
-    return eachImage(images, terminal, async (path) => {
+    const results = stdoutSink(new Pipe(terminal.stdout), options);
+    const unread = await eachImage(images, terminal, async (path) => {
       const { image, pixel_values, frame } = await look(path);
       const from = point && patchAt(frame, point);
       const flow = new Rollout();
@@ -186,9 +197,13 @@ export async function drawAttention(inputs: readonly string[], options: Attentio
         return picture;
       };
       const heats = Array.from({ length: count }, (_, i) => mark(heatPicture(base, shown.at(i), { ...(colormap && { colormap }) })));
-      const picture = count > 1 ? sheet([mark(base.clone()), ...heats]) : (heats[0] as RawImage);
-      await deliver([{ path, picture }], paths, options, terminal);
+      const labels = ['photo', ...heats.map((_, i) => `layer ${block + 1} head ${i + 1}`)];
+      const panels = [mark(base.clone()), ...heats].map((panel, i) => captioned(panel, labels[i] as string));
+      const picture = count > 1 ? sheet(panels) : (heats[0] as RawImage);
+      await deliver([{ path, picture }], paths, results);
     });
+    await results.close();
+    return unread;
   });
   return problems.length + failed;
 }
@@ -264,15 +279,12 @@ async function eachImage(images: readonly string[], { stderr, signal }: Terminal
 async function deliver(
   drawn: Iterable<Drawn> | AsyncIterable<Drawn>,
   paths: string | ReadonlyMap<string, string>,
-  { json = false }: LookOptions,
-  { stdout, signal }: Terminal,
+  results: Sink,
 ): Promise<void> {
-  const pipe = new Pipe(stdout);
   const tell = (image: string, picture: string): Promise<void> =>
-    pipe.write(json ? `${JSON.stringify({ image, picture })}\n` : `${image}  ${picture}\n`);
+    results.write({ image, text: `${image}  ${picture}`, fields: () => ({ picture }) });
   const all: Drawn[] = [];
   for await (const { path, picture } of drawn) {
-    signal.throwIfAborted();
     if (typeof paths === 'string') all.push({ path, picture });
     else {
       const to = paths.get(path) as string;

@@ -4,18 +4,20 @@ import { parseSize } from '../options.ts';
 import { COLORMAPS } from '../plot/index.ts';
 import { FOREGROUNDS, POOLINGS, type Point } from '../tasks/index.ts';
 import { classifyImages } from './classify.ts';
+import { findClusters } from './clusters.ts';
 import { addConvert } from './convert.ts';
 import { estimateDepth } from './depth.ts';
 import { addDoctor } from './doctor.ts';
 import { embedImages } from './embed.ts';
+import { EXPORT_FORMATS, exportIndex } from './exportIndex.ts';
 import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
 import { drawAttention, drawMatches, drawPca, LAYOUTS } from './looks.ts';
 import { CLASSIFIERS, fitProbe, testProbe } from './probe.ts';
 import { showDownloads } from './progress.ts';
 import { addQuantize } from './quantize.ts';
-import { FORMATS, type Format, formatOf } from './results.ts';
-import { findDuplicates, indexFolder, searchImages } from './search.ts';
+import { FORMATS, type Format } from './results.ts';
+import { findDuplicates, indexFolder, SCANS, searchImages } from './search.ts';
 import { segmentImages } from './segment.ts';
 import { serveRequests } from './serve.ts';
 import { lineOf, type Terminal } from './terminal.ts';
@@ -125,7 +127,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
         .default('auto'),
       new Option(
         '--threshold <number>',
-        'where it begins, in standard deviations; 0 in the paper (default: by the method of Otsu)',
+        'where it begins, in standard deviations of what all images share; 0 in the paper (default: in each image by Otsu)',
       ).argParser(finite),
     ],
     examples: ['pca cat.jpg', 'pca cats --output cats.png', 'pca cat.jpg dog.jpg --layout overlay --output pictures'],
@@ -242,11 +244,8 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     options: [
       new Option('--pooling <kind>', 'what the vector of an image is (default: cls, or as in the index)').choices(POOLINGS),
       new Option('--rebuild', 'begin anew, whatever is there'),
-      new Option('--export <file>', 'write the vectors to a .npy file, and the names to a .txt file beside it').argParser(
-        fileName(['npy']),
-      ),
     ],
-    examples: ['index photos --model dinov2-small', 'index photos --model dinov2-small --export photos.npy'],
+    examples: ['index photos --model dinov2-small', 'index photos --model dinov2-small --rebuild --json'],
     run: indexFolder,
   },
   {
@@ -256,8 +255,15 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     options: [
       new Option('--index <folder>', 'the folder that was indexed').default('.'),
       new Option('--top <number>', 'how many').argParser(integer(1)).default(10),
+      new Option('--scan <kind>', 'the numbers of the first look at all features; int8 is faster, and the best are compared exactly')
+        .choices(SCANS)
+        .default('float32'),
+      htmlOption(),
     ],
-    examples: ['search cat.jpg --index photos --model dinov2-small'],
+    examples: [
+      'search cat.jpg --index photos --model dinov2-small',
+      'search cat.jpg dog.jpg --index photos --model dinov2-small --html alike.html',
+    ],
     run: searchImages,
   },
   {
@@ -266,8 +272,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     argument: FOLDER,
     formats: [],
     isWithoutModel: true,
-    options: [new Option('--threshold <number>', 'cosine similarity from which on two are alike').argParser(number).default(0.95)],
-    examples: ['duplicates photos', 'duplicates photos --threshold 0.9 --json'],
+    options: [
+      new Option('--threshold <number>', 'cosine similarity from which on two are alike').argParser(number).default(0.95),
+      htmlOption(),
+    ],
+    examples: ['duplicates photos', 'duplicates photos --threshold 0.9 --json', 'duplicates photos --html duplicates.html'],
     run: findDuplicates,
   },
   {
@@ -291,6 +300,32 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     ],
     examples: ['serve --model dinov2-small', 'serve --model dinov2-small --index photos --port 9000 --queue 100'],
     run: serveRequests,
+  },
+  {
+    name: 'clusters',
+    description: 'Groups of like images of a folder with an index, the largest first, in each the most typical image first.',
+    argument: FOLDER,
+    formats: [],
+    isWithoutModel: true,
+    options: [
+      new Option('--count <number>', 'how many groups (default: up to 50, by the best mean silhouette)').argParser(integer(1)),
+      new Option('--seed <number>', 'of the random numbers that the search for groups begins with').argParser(integer()).default(0),
+      htmlOption(),
+    ],
+    examples: ['clusters photos', 'clusters photos --count 12 --html clusters.html'],
+    run: findClusters,
+  },
+  {
+    name: 'export',
+    description: 'The index of a folder for other programs: DuckDB, LanceDB, FAISS. A .npy file comes with a .txt file, a name a line.',
+    argument: FOLDER,
+    formats: [],
+    isWithoutModel: true,
+    options: [
+      new Option('--output <file>', `the file: ${endings(EXPORT_FORMATS)}`).argParser(fileName(EXPORT_FORMATS)).makeOptionMandatory(),
+    ],
+    examples: ['export photos --output photos.parquet', 'export photos --output photos.npy'],
+    run: exportIndex,
   },
   {
     name: 'inspect',
@@ -351,6 +386,10 @@ function sizeOption(): Option {
   return new Option('--size <pixels>', 'the shorter edge of the image as the model sees it').argParser(integer(1)).default(448);
 }
 
+function htmlOption(): Option {
+  return new Option('--html <file>', 'write a contact sheet, a web page in one file: .html').argParser(fileName(['html']));
+}
+
 function lookOptions(ending: string): Option[] {
   return [new Option('--output <path>', `a .png file, or a folder for IMAGE${ending} (default: here)`), sizeOption()];
 }
@@ -386,14 +425,15 @@ function examples(lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  dinov2 ${line}`).join('\n')}`;
 }
 
-function endings(formats: readonly Format[]): string {
+function endings(formats: readonly string[]): string {
   return formats.map((format) => `.${format}`).join(', ');
 }
 
 /** A parser of file names, which refuses other endings. */
-function fileName(formats: readonly Format[]): (text: string) => string {
+function fileName(formats: readonly string[]): (text: string) => string {
   return (text) => {
-    if (!formatOf(text, formats)) throw new InvalidArgumentError(`Expected a name that ends in ${endings(formats)}.`);
+    if (!formats.some((format) => text.toLowerCase().endsWith(`.${format}`)))
+      throw new InvalidArgumentError(`Expected a name that ends in ${endings(formats)}.`);
     return text;
   };
 }

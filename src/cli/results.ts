@@ -49,7 +49,7 @@ export function firstValues({ data }: Float32): string {
 }
 
 /** Text for people, or a JSON array for programs. */
-export function stdoutSink(pipe: Pipe, { json }: { json: boolean }): Sink {
+export function stdoutSink(pipe: Pipe, { json = false }: { readonly json?: boolean }): Sink {
   const form = json ? new JsonText('json') : { next: ({ text }: Result) => `${text}\n`, end: () => '' };
   return {
     get isOpen() {

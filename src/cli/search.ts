@@ -1,13 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
-import { encodeNpy } from '../checkpoint/npy.ts';
 import { ArgumentError, CheckpointError, NotFoundError } from '../errors.ts';
-import { writeFiles } from '../files/output.ts';
 import { fileSystem } from '../files/source.ts';
 import { RawImage } from '../image/rawImage.ts';
 import { duplicates, type Pooling, VectorIndex } from '../tasks/index.ts';
 import { type ModelChoice, type ModelSetup, setUpModel } from './batch.ts';
 import { type FrozenEncoder, openEncoder } from './frozen.ts';
+import { type GalleryImage, writeGallery } from './gallery.ts';
 import { findImages } from './images.ts';
 import {
   type ImageIndex,
@@ -21,8 +20,8 @@ import {
   vectorsOf,
   writeIndex,
 } from './indexFile.ts';
+import { IndexLock } from './indexLock.ts';
 import { showProgress } from './progress.ts';
-import { orHostError } from './results.ts';
 import { lineOf, Pipe, type Terminal } from './terminal.ts';
 
 export interface IndexOptions extends ModelChoice {
@@ -31,19 +30,26 @@ export interface IndexOptions extends ModelChoice {
   readonly pooling?: Pooling;
   /** Begins anew, whatever is there. */
   readonly rebuild?: boolean;
-  /** A .npy file for the features; the names go to a .txt file beside it, a line each. */
-  readonly export?: string;
 }
 
 export interface SearchOptions extends ModelChoice {
   readonly json?: boolean;
+  /** A file for a contact sheet. */
+  readonly html?: string;
   /** The folder that was indexed. Default the current one. */
   readonly index?: string;
   readonly top?: number;
+  /** What is compared first. Default float32. */
+  readonly scan?: (typeof SCANS)[number];
 }
+
+/** The numbers that all features of an index are compared in; the best are compared exactly. */
+export const SCANS = ['float32', 'int8'] as const;
 
 export interface DuplicatesOptions {
   readonly json?: boolean;
+  /** A file for a contact sheet. */
+  readonly html?: string;
   readonly threshold?: number;
 }
 
@@ -56,8 +62,20 @@ const AHEAD = 4;
  * @returns how many files could not be used; they are listed at the end
  */
 export async function indexFolder(folder: string, options: IndexOptions, terminal: Terminal): Promise<number> {
-  const { stdout, stderr, signal } = terminal;
+  const { stderr, signal } = terminal;
   if ((await fileSystem().kind(folder)) !== 'folder') throw new NotFoundError(`${folder}: expected a folder of images, found none`);
+  const onWait = (owner: string): unknown => stderr.write(`dinov2: ${owner} is changing the index of ${folder}: waiting for it\n`);
+  const lock = await IndexLock.take(folder, { signal, onWait });
+  try {
+    return await updateIndex(lock, options, terminal);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Terminal): Promise<number> {
+  const { folder } = lock;
+  const { stdout, stderr, signal } = terminal;
   const before = options.rebuild ? undefined : await readIndex(folder);
   const setup = await setUpModel(options, terminal);
   const pooling = options.pooling ?? before?.model.pooling ?? 'cls';
@@ -79,7 +97,7 @@ export async function indexFolder(folder: string, options: IndexOptions, termina
       else missing.push({ ...file, path });
     }
     if (missing.length > 0) {
-      const journal = await Journal.open(folder, model);
+      const journal = await Journal.open(lock, model);
       const progress = showProgress(missing.length, stderr, { bar: stderr.isTTY === true, lines: stderr.isTTY !== true });
       try {
         const bytes = readAhead(missing.map(({ path }) => path));
@@ -104,7 +122,7 @@ export async function indexFolder(folder: string, options: IndexOptions, termina
       }
     }
     const isChanged = missing.length > 0 || !before || before.isPending || images.size !== before.images.size;
-    if (isChanged) await writeIndex(folder, model, images.values());
+    if (isChanged) await writeIndex(lock, model, images.values());
     const kept = paths.length - missing.length;
     const report = {
       images: images.size,
@@ -113,7 +131,6 @@ export async function indexFolder(folder: string, options: IndexOptions, termina
       failed: failures.length,
       seconds: spent,
     };
-    if (options.export !== undefined) await exportVectors(options.export, images, model);
     await new Pipe(stdout).write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${textOf(folder, report)}\n`);
   } finally {
     encoder.dispose();
@@ -124,28 +141,29 @@ export async function indexFolder(folder: string, options: IndexOptions, termina
 
 /** `dinov2 search`: the images of an index that are most like each of others. @returns how many of these could not be used */
 export async function searchImages(inputs: readonly string[], options: SearchOptions, terminal: Terminal): Promise<number> {
-  const { index: folder = '.', top = 10, json = false } = options;
+  const { index: folder = '.', top = 10, json = false, html, scan = 'float32' } = options;
   const { stdout, stderr, signal } = terminal;
   const { model: known, images } = await openIndex(folder);
   const { images: queries, problems } = await findImages(inputs);
   for (const problem of problems) stderr.write(lineOf(problem));
   const setup = await setUpModel(options, terminal);
   const { encoder, model } = await openIndexEncoder(setup, { ...known, name: options.model ?? 'the demonstration' });
-  const vectors = new VectorIndex(known.probe.length, { threads: options.threads ?? 'auto' });
+  const vectors = new VectorIndex(known.probe.length, { dtype: scan, threads: options.threads ?? 'auto' });
   let failed = problems.length;
   try {
     checkModel(folder, known, model);
     const all = [...images.values()];
     for (let i = 0; i < all.length; i += 4096) vectors.add(vectorsOf(all.slice(i, i + 4096), known.probe.length));
     const pipe = new Pipe(stdout);
-    const results: object[] = [];
+    const results: { image: string; neighbors: GalleryImage[] }[] = [];
     for (const image of queries) {
       signal.throwIfAborted();
       try {
         const [found = []] = vectors.search(await encoder.featureOf(image), { k: top });
         const neighbors = found.map(({ row, score }) => ({ image: fileSystem().join(folder, (all[row] as IndexedImage).name), score }));
         results.push({ image, neighbors });
-        if (!json) await pipe.write(`${image}\n${neighbors.map((one) => `  ${one.score.toFixed(4)}  ${one.image}\n`).join('')}`);
+        if (!json && html === undefined)
+          await pipe.write(`${image}\n${neighbors.map((one) => `  ${one.score.toFixed(4)}  ${one.image}\n`).join('')}`);
       } catch (error) {
         if (signal.aborted) throw error;
         failed += 1;
@@ -153,6 +171,11 @@ export async function searchImages(inputs: readonly string[], options: SearchOpt
       }
     }
     if (json) await pipe.write(`${JSON.stringify(results, null, 2)}\n`);
+    if (html !== undefined) {
+      const groups = results.map(({ image, neighbors }) => ({ title: image, query: image, images: neighbors }));
+      const note = `${all.length} images in ${folder}, the most alike first, each with its cosine similarity`;
+      failed += await writeGallery(html, { title: 'Most alike', note, groups }, terminal);
+    }
   } finally {
     vectors.dispose();
     encoder.dispose();
@@ -160,10 +183,10 @@ export async function searchImages(inputs: readonly string[], options: SearchOpt
   return failed;
 }
 
-/** `dinov2 duplicates`: groups of images of an index that are nearly the same. It needs no model. */
+/** `dinov2 duplicates`: groups of images of an index that are nearly the same. It needs no model. @returns how many a contact sheet lacks */
 export async function findDuplicates(
   folder: string,
-  { json = false, threshold = 0.95 }: DuplicatesOptions,
+  { json = false, html, threshold = 0.95 }: DuplicatesOptions,
   terminal: Terminal,
 ): Promise<number> {
   const { model, images } = await openIndex(folder);
@@ -173,8 +196,14 @@ export async function findDuplicates(
   );
   const text =
     groups.map((group) => `${group.join('\n')}\n`).join('\n') || `no two of ${all.length} images are alike by ${threshold} or more\n`;
-  await new Pipe(terminal.stdout).write(json ? `${JSON.stringify(groups, null, 2)}\n` : text);
-  return 0;
+  if (json || html === undefined) await new Pipe(terminal.stdout).write(json ? `${JSON.stringify(groups, null, 2)}\n` : text);
+  if (html === undefined) return 0;
+  const sheet = {
+    title: `Near-duplicates in ${folder}`,
+    note: `${all.length} images, ${groups.length} groups in which each is like another by ${threshold} or more`,
+    groups: groups.map((group) => ({ title: `${group.length} images`, images: group.map((image) => ({ image })) })),
+  };
+  return writeGallery(html, sheet, terminal);
 }
 
 /** @throws {NotFoundError} on a folder without */
@@ -255,18 +284,6 @@ async function timed<K extends string, T>(sums: Record<K, number>, kind: K, work
   } finally {
     sums[kind] += (performance.now() - start) / 1000;
   }
-}
-
-async function exportVectors(path: string, images: ReadonlyMap<string, IndexedImage>, { probe }: IndexModel): Promise<void> {
-  const sorted = [...images.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const names = new TextEncoder().encode(sorted.map(({ name }) => `${name}\n`).join(''));
-  await orHostError(
-    path,
-    writeFiles([
-      { path, write: (writer) => writer.write(encodeNpy(vectorsOf(sorted, probe.length))) },
-      { path: path.replace(/(\.npy)?$/i, '.txt'), write: (writer) => writer.write(names) },
-    ]),
-  );
 }
 
 interface Report {

@@ -1,6 +1,6 @@
 /** Independent standard normal numbers, the same for the same seed and name. */
 export function normals(seed: number, name: string): () => number {
-  const uniform = sfc32(seed, name);
+  const uniform = uniforms(seed, name);
   let spare: number | undefined;
   return () => {
     if (spare !== undefined) {
@@ -47,7 +47,7 @@ function narrow(deviation: number, seed: number, name: string): () => number {
 
 /** By rejection from the uniform distribution, which the normal one within the bound comes close to. */
 function wide(deviation: number, seed: number, name: string): () => number {
-  const uniform = sfc32(seed, name);
+  const uniform = uniforms(seed, name);
   const draw = (): number => (2 * uniform() - 1) * BOUND;
   return () => {
     let value = draw();
@@ -56,8 +56,8 @@ function wide(deviation: number, seed: number, name: string): () => number {
   };
 }
 
-/** Chris Doty-Humphrey's sfc32 (PractRand): uniform in [0, 1). */
-function sfc32(seed: number, name: string): () => number {
+/** Numbers uniform in [0, 1), the same for the same seed and name: Chris Doty-Humphrey's sfc32 (PractRand). */
+export function uniforms(seed: number, name: string): () => number {
   let a = seed | 0;
   let b = Math.floor(seed / 2 ** 32) | 0;
   let c = fnv1a(name);

@@ -4,6 +4,7 @@ import type { Extent } from '../image/processor.ts';
 import { RawImage } from '../image/rawImage.ts';
 import type { Resampling } from '../image/resize.ts';
 import type { Tensor } from '../tensor/index.ts';
+import { drawText, textSize } from './font.ts';
 
 /**
  * Colours of patches as a picture: colors (rows, columns, 3), red, green and blue in 0 to 1 -> RGB of the size given.
@@ -65,4 +66,21 @@ export function stacked(pictures: readonly Pixels[], { gap = 8 }: { gap?: number
     top += picture.height + gap;
   }
   return new RawImage(data, width, height, 3);
+}
+
+/** Pixels of the width of a picture for each by which the font above it is enlarged: it is read where several pictures are side by side. */
+const WIDTH = 200;
+
+/** An RGB picture with a line of text above it, black on white, as far as it is wide. @throws {ArgumentError} on another number of channels */
+export function captioned(picture: Pixels, text: string): RawImage {
+  checkRgb(picture);
+  const scale = Math.max(1, Math.round(picture.width / WIDTH));
+  const margin = 2 * scale;
+  const { width, height } = picture;
+  const strip = textSize(text, scale).height + 2 * margin;
+  const data = new Uint8Array(width * (strip + height) * 3).fill(255);
+  data.set(picture.data, width * strip * 3);
+  const captionedPicture = new RawImage(data, width, strip + height, 3);
+  drawText(captionedPicture, text, { left: 0, top: margin, scale });
+  return captionedPicture;
 }

@@ -1,6 +1,7 @@
-/** What is done with the outputs of the models: embeddings, labels, classifiers of one's own, patch features and their principal components, attention, matches. */
+/** What is done with the outputs of the models: embeddings, labels, classifiers of one's own, patch features and their principal components, attention, matches, neighbours, clusters. */
 export { attentionMaps, Rollout } from './attention.ts';
 export { type Classification, classify, labelScores } from './classify.ts';
+export { type Cluster, type Clustering, type ClusterOptions, clusterFeatures } from './clusters.ts';
 export { type DepthKind, depthImage, depthKind, rangeOf } from './depth.ts';
 export { duplicates } from './duplicates.ts';
 export { embed, POOLINGS, type Pooling } from './embed.ts';

@@ -67,8 +67,8 @@ export function principalComponents(rows: Tensor, { count = 3 }: PcaOptions = {}
 }
 
 /**
- * Which patches are the foreground, by the first principal component of all: those on its `high` or its `low` side, or of these two the one
- * that has less part in the edges of the pictures (`auto`); or `all`, without a look at it.
+ * Which patches are the foreground, by a first principal component: those on its `high` or its `low` side, or of these two the one that has less
+ * part in the edges of the pictures (`auto`); or `all`, without a look at it.
  */
 export const FOREGROUNDS = ['auto', 'high', 'low', 'all'] as const;
 
@@ -78,8 +78,10 @@ export interface PatchPcaOptions {
   /** Default auto. */
   foreground?: Foreground;
   /**
-   * Where the foreground begins, in standard deviations of the first component from its mean; the paper takes 0. Default: where Otsu's method
-   * ("A threshold selection method from gray-level histograms", 1979) divides its values.
+   * Where the foreground begins, in standard deviations of the first component of the patches of all pictures from its mean: 0 is the rule of the
+   * paper, for pictures of the same things. Default: the component is that of what differs within pictures, each without its mean, for between unlike
+   * pictures more differs than between foreground and background; and it begins in each where the method of Otsu ("A threshold selection method
+   * from gray-level histograms", 1979) divides the values of that picture.
    */
   threshold?: number;
 }
@@ -88,7 +90,7 @@ export interface PatchPcaOptions {
 export interface PatchColors {
   /** (rows, columns, 3), red, green, blue in 0 to 1: the first three components of the foreground. Those of the background mean nothing. */
   readonly colors: Float32;
-  /** (rows, columns), how far on the foreground's side of the threshold the first component of all is: above 0 in the foreground. */
+  /** (rows, columns), how far on the foreground's side of the threshold the first component is: above 0 in the foreground. */
   readonly foreground: Float32;
 }
 
@@ -102,9 +104,8 @@ export interface PatchPca {
 const MAX_ROWS = 2 ** 15;
 
 /**
- * The picture of figure 1 of the DINOv2 paper (Oquab et al. 2023): the first principal component of the patches of all pictures tells
- * foreground from background, and three components of the foreground are its colours, each scaled so that its 1st percentile is 0 and its
- * 99th is 1. Pictures fitted together share components and scale: like colours mean like features. The same pictures give the same colours,
+ * The picture of figure 1 of the DINOv2 paper (Oquab et al. 2023): a first principal component of the patches tells foreground from background, and
+ * three components of the foreground of all pictures are its colours, each scaled so that its 1st percentile is 0 and its 99th is 1. Pictures fitted together share components and scale: like colours mean like features. The same pictures give the same colours,
  * in any order, to rounding.
  * @param features (rows, columns, width) a picture, see `patchFeatures`
  * @throws {ShapeError} {DTypeError} {ArgumentError}
@@ -114,32 +115,20 @@ export function fitPatchPca(features: readonly Tensor[], { foreground = 'auto', 
     throw new ArgumentError(`foreground: expected one of ${FOREGROUNDS.join(', ')}, found ${describe(foreground)}`);
   if (threshold !== undefined && !Number.isFinite(threshold))
     throw new ArgumentError(`threshold: expected a finite number, found ${threshold}`);
-  const { rows, isEdge } = sampleRows(features);
-  const width = rows.dims[1] as number;
+  const width = widthOf(features);
   if (width < COLORS) throw new ShapeError(`features: expected a width of at least ${COLORS}, found ${width}`);
-
-  let inForeground = (of: Float32): Float32Array => new Float32Array(of.dims[0] as number).fill(1);
-  if (foreground !== 'all') {
-    const first = principalComponents(rows, { count: 1 });
-    const deviation = Math.sqrt(first.variances[0] as number);
-    const firstOf = (of: Float32): Float32Array => project(of, first).data;
-    const scores = firstOf(rows);
-    const limit = threshold === undefined ? otsu(scores) : threshold * deviation;
-    const side = foreground === 'auto' ? innerSide(scores, isEdge, limit) : foreground === 'high' ? 1 : -1;
-    if (deviation > 0) inForeground = (of) => firstOf(of).map((score) => side * (score - limit));
-  }
-
-  const kept = rowsWhere(rows, inForeground(rows));
-  const components = principalComponents(kept.dims[0] ? kept : rows, { count: COLORS });
-  const ranges = rangesOf(project(kept.dims[0] ? kept : rows, components));
+  const inForeground = foreground === 'all' ? everywhere : foregroundOf(features, { foreground, threshold });
+  const kept = sampleRows(features, { isWanted: features.map(inForeground) });
+  const rows = kept.dims[0] ? kept : sampleRows(features);
+  const components = principalComponents(rows, { count: COLORS });
+  const ranges = rangesOf(project(rows, components));
   return {
     colorsOf(picture) {
       checkDims('features', [-1, -1, width], picture.dims);
       const [height, breadth] = picture.dims as [number, number, number];
-      const own = picture.to('float32').reshape(height * breadth, width);
-      const colors = project(own, components);
+      const colors = project(rowsOf(picture), components);
       for (const [i, score] of colors.data.entries()) colors.data[i] = within(ranges[i % COLORS] as Range, score);
-      const mask = new Tensor('float32', Array.from(inForeground(own)), [height, breadth]);
+      const mask = new Tensor('float32', inForeground(picture), [height, breadth]);
       return { colors: colors.reshape(height, breadth, COLORS), foreground: mask };
     },
   };
@@ -152,46 +141,89 @@ function project(rows: Float32, { mean: center, axes }: PrincipalComponents): Fl
   return transpose(matmul(axes, transpose(subtract(rows, center))));
 }
 
-/** Rows of features (rows, columns, width), an even sample where they are many, and for each whether it is at an edge of its picture. */
-function sampleRows(features: readonly Tensor[]): { rows: Float32; isEdge: boolean[] } {
+/** Of a picture (rows, columns, width), how far each patch is in the foreground: above 0 where it is. */
+type Mask = (picture: Tensor) => Float32Array<ArrayBuffer>;
+
+const everywhere: Mask = ({ dims: [rows = 0, columns = 0] }) => new Float32Array(rows * columns).fill(1);
+
+/** The first component, of all or within pictures, and the side of it that is foreground. */
+function foregroundOf(
+  features: readonly Tensor[],
+  { foreground, threshold }: { foreground: Foreground; threshold: number | undefined },
+): Mask {
+  const isShared = threshold !== undefined;
+  const rows = sampleRows(features, isShared ? {} : { centers: features.map((picture) => mean(rowsOf(picture))) });
+  const first = principalComponents(rows, { count: 1 });
+  const deviation = Math.sqrt(first.variances[0] as number);
+  if (deviation === 0) return everywhere;
+  const scoresOf = (picture: Tensor): Float32Array<ArrayBuffer> => {
+    const own = rowsOf(picture);
+    const scores = project(isShared ? own : subtract(own, mean(own)), first).data;
+    const limit = isShared ? threshold * deviation : otsu(scores);
+    return Float32Array.from(scores, (score) => score - limit);
+  };
+  const side = foreground === 'auto' ? innerSide(features, features.map(scoresOf)) : foreground === 'high' ? 1 : -1;
+  return (picture) => scoresOf(picture).map((score) => side * score);
+}
+
+/** @throws {ShapeError} unless all are (rows, columns, width) */
+function widthOf(features: readonly Tensor[]): number {
   const width = features[0]?.dims.at(-1);
   if (!width)
     throw new ShapeError(`features: expected tensors (rows, columns, width), found ${features.length ? `[${features[0]?.dims}]` : 'none'}`);
   for (const { dims } of features) checkDims('features', [-1, -1, width], dims);
-  const total = features.reduce((sum, { size }) => sum + size / width, 0);
+  return width;
+}
+
+/** (rows, columns, width) -> (rows * columns, width) */
+function rowsOf(picture: Tensor): Float32 {
+  const [rows, columns, width] = picture.dims as [number, number, number];
+  return picture.to('float32').reshape(rows * columns, width);
+}
+
+/**
+ * Rows of pictures (rows, columns, width), an even sample where they are many.
+ * @param options `centers`: what is taken off the rows of each picture, (width); `isWanted`: numbers a picture, those of rows that are meant above 0
+ */
+function sampleRows(
+  features: readonly Tensor[],
+  { centers, isWanted }: { centers?: readonly Float32[]; isWanted?: readonly Float32Array[] } = {},
+): Float32 {
+  const width = widthOf(features);
+  const wanted = (picture: number, row: number): boolean => !isWanted || (isWanted[picture]?.[row] as number) > 0;
+  const all = features.map(rowsOf);
+  let total = 0;
+  for (const [picture, { dims }] of all.entries()) for (let row = 0; row < (dims[0] as number); row++) if (wanted(picture, row)) total += 1;
   const step = Math.max(1, total / MAX_ROWS);
-  const data = new Float32Array(Math.min(total, MAX_ROWS) * width);
-  const isEdge: boolean[] = [];
-  let seen = 0;
-  for (const tensor of features) {
-    const [height, breadth] = tensor.dims as [number, number, number];
-    const own = tensor.to('float32').data;
-    for (let i = 0; i < height * breadth; i++, seen++) {
-      if (seen < Math.floor(isEdge.length * step) || isEdge.length * width === data.length) continue;
-      data.set(own.subarray(i * width, (i + 1) * width), isEdge.length * width);
-      const [row, column] = [Math.floor(i / breadth), i % breadth];
-      isEdge.push(row === 0 || column === 0 || row === height - 1 || column === breadth - 1);
+  const count = Math.min(total, MAX_ROWS);
+  const sample = new Tensor('float32', new Float32Array(count * width), [count, width]);
+  let [seen, taken] = [0, 0];
+  for (const [picture, { data, dims }] of all.entries()) {
+    const center = centers?.[picture]?.data;
+    for (let row = 0; row < (dims[0] as number); row++) {
+      if (!wanted(picture, row)) continue;
+      if (seen >= Math.floor(taken * step) && taken < count) {
+        const own = data.subarray(row * width, (row + 1) * width);
+        sample.data.set(center ? own.map((x, j) => x - (center[j] as number)) : own, taken * width);
+        taken += 1;
+      }
+      seen += 1;
     }
   }
-  return { rows: new Tensor('float32', data, [data.length / width, width]), isEdge };
+  return sample;
 }
 
-/** Rows whose number is above 0. */
-function rowsWhere(rows: Float32, values: Float32Array): Float32 {
-  const width = rows.dims[1] as number;
-  const chosen = Array.from(values.keys()).filter((i) => (values[i] as number) > 0);
-  const data = new Float32Array(chosen.length * width);
-  for (const [to, from] of chosen.entries()) data.set(rows.data.subarray(from * width, (from + 1) * width), to * width);
-  return new Tensor('float32', data, [chosen.length, width]);
-}
-
-/** 1 where the values above the limit are less often at the edges of pictures than those below, else -1. */
-function innerSide(scores: Float32Array, isEdge: readonly boolean[], limit: number): 1 | -1 {
+/** 1 where patches with numbers above 0 are less often at the edges of pictures than those below, else -1. */
+function innerSide(features: readonly Tensor[], scores: readonly Float32Array[]): 1 | -1 {
   const count = { high: 0, highAtEdge: 0, low: 0, lowAtEdge: 0 };
-  for (const [i, score] of scores.entries()) {
-    const side = score > limit ? 'high' : 'low';
-    count[side] += 1;
-    if (isEdge[i]) count[`${side}AtEdge`] += 1;
+  for (const [picture, { dims }] of features.entries()) {
+    const [rows, columns] = dims as [number, number];
+    for (const [i, score] of (scores[picture] as Float32Array).entries()) {
+      const [row, column] = [Math.floor(i / columns), i % columns];
+      const side = score > 0 ? 'high' : 'low';
+      count[side] += 1;
+      if (row === 0 || column === 0 || row === rows - 1 || column === columns - 1) count[`${side}AtEdge`] += 1;
+    }
   }
   return count.highAtEdge * count.low <= count.lowAtEdge * count.high ? 1 : -1;
 }

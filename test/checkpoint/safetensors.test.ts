@@ -295,6 +295,18 @@ test('data are asked for one tensor at a time, when they are written', async () 
   assert.equal(asked, ['write', 'a', 'write', 'b', 'write']);
 });
 
+test('data may come in pieces, which have to be of the type and together as many', async () => {
+  async function* pieces(
+    ...parts: (Int8Array<ArrayBuffer> | Uint8Array<ArrayBuffer>)[]
+  ): AsyncGenerator<Int8Array<ArrayBuffer> | Uint8Array<ArrayBuffer>> {
+    yield* parts;
+  }
+  const inPieces = (...parts: Parameters<typeof pieces>): NamedTensor => ({ name: 'a', dtype: 'int8', dims: [3], data: pieces(...parts) });
+  assert.equal(await write([inPieces(Int8Array.of(1), Int8Array.of(2, 3))]), await write([tensor('a', 'int8', [3], [1, 2, 3])]));
+  await refuses(() => write([inPieces(Int8Array.of(1), Int8Array.of(2))]), ShapeError, 'expected 3 elements for [3], found 2');
+  await refuses(() => write([inPieces(Int8Array.of(1, 2), Uint8Array.of(3))]), DTypeError, 'expected Int8Array');
+});
+
 test('a damaged real file gives tensors or a named error, never anything else', () => {
   const end = 8 + Number(new DataView(REAL.buffer).getBigUint64(0, true));
   const place = fc.nat(end - 1);

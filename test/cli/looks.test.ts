@@ -28,7 +28,7 @@ test('attention shows all heads, one, or the rollout', async () => {
   await withWorkplace(async ({ model, picture, path }) => {
     const args = ['attention', picture('a.png', { width: 30, height: 20 }), '--size', '16', '--model', model, '--output', path('x.png')];
     assert.is((await dinov2(args)).code, 0);
-    assert.equal(await sizeOf(path('x.png')), [30 * 3 + 16, 20]);
+    assert.equal(await sizeOf(path('x.png')), [30 * 3 + 16, 20 + 17]);
     for (const more of [['--head', '2'], ['--rollout'], ['--head', '1', '--layer', '1', '--point', '29,19']]) {
       assert.is((await dinov2([...args, ...more])).code, 0);
       assert.equal(await sizeOf(path('x.png')), [30, 20]);
@@ -42,6 +42,20 @@ test('attention shows all heads, one, or the rollout', async () => {
       const { code, stderr } = await dinov2([...args, ...more]);
       assert.is(code, 1);
       assert.match(stderr, message);
+    }
+  });
+});
+
+test('--json of pca and attention is one array, also of no pictures', async () => {
+  await withWorkplace(async ({ model, picture, path }) => {
+    const images = [picture('a.png'), picture('b.png')];
+    writeFileSync(path('c.png'), 'broken');
+    const common = ['--size', '16', '--model', model, '--threads', '1', '--output', path('out'), '--json'];
+    for (const command of ['pca', 'attention']) {
+      const { stdout } = await dinov2([command, ...images, path('c.png'), ...common]);
+      const expected = ['a.png', 'b.png'].map((name) => ({ image: path(name), picture: path(`out/${name}.${command}.png`) }));
+      assert.equal(JSON.parse(stdout), expected);
+      assert.equal(JSON.parse((await dinov2([command, path('c.png'), ...common])).stdout), []);
     }
   });
 });

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
-import { colorPicture, encodePng, sideBySide } from '../../src/plot/index.ts';
+import { captioned, colorPicture, encodePng, sideBySide } from '../../src/plot/index.ts';
 import { Tensor } from '../../src/tensor/index.ts';
 import { refuses } from '../helpers.ts';
 import { randomPixels } from '../image/helpers.ts';
@@ -40,6 +40,25 @@ test('pictures stand side by side, on white where one is lower', async () => {
   assert.equal([...all.data], [0, 0, 0, 255, 255, 255, 7, 8, 9, 0, 0, 0, 255, 255, 255, 255, 255, 255]);
 });
 
+test('a caption stands above the picture, which stays as it is, and is larger above a wide one', () => {
+  for (const [width, strip] of [
+    [60, 17],
+    [480, 34],
+  ] as const) {
+    const picture = randomPixels(width, 9, 3, 1);
+    const found = captioned(picture, 'head 1');
+    assert.equal([found.width, found.height], [width, 9 + strip]);
+    assert.equal(found.data.subarray(width * strip * 3), picture.data);
+    const black = found.data.subarray(0, width * strip * 3).filter((x) => x === 0).length;
+    assert.ok(black > 0 && black < (width * strip * 3) / 4);
+    assert.ok(
+      captioned(picture, ' ')
+        .data.subarray(0, width * strip * 3)
+        .every((x) => x === 255),
+    );
+  }
+});
+
 test('an encoded PNG decodes to the same pixels, by pngjs too', async () => {
   for (const [width, height] of [
     [1, 1],
@@ -66,6 +85,7 @@ test('other dimensions and channels are refused by name', async () => {
   await refuses(() => encodePng(randomPixels(1, 1, 4, 1)), ArgumentError, '3 channels', '4');
   await refuses(() => sideBySide([randomPixels(1, 1, 1, 1)]), ArgumentError, '3 channels', '1');
   await refuses(() => sideBySide([]), ArgumentError, 'pictures');
+  await refuses(() => captioned(randomPixels(1, 1, 1, 1), 'x'), ArgumentError, '3 channels', '1');
 });
 
 test.run();

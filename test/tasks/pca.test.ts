@@ -126,6 +126,18 @@ test('pictures share colours, in any order, and others can be coloured afterward
   assert.equal(inside(fitPatchPca([a, b]).colorsOf(pictureWithMiddle(3)).foreground), [14, 15, 20, 21]);
 });
 
+test('in unlike pictures each has its foreground, where the rule of the paper tells one picture from the other', () => {
+  const [a, b] = [pictureWithMiddle(1), pictureWithMiddle(2)];
+  for (let patch = 0; patch < 36; patch++) b.data[patch * 4 + 3] = (b.data[patch * 4 + 3] as number) + 20;
+  const pca = fitPatchPca([a, b]);
+  for (const picture of [a, b]) assert.equal(inside(pca.colorsOf(picture).foreground), [14, 15, 20, 21]);
+  const shared = fitPatchPca([a, b], { threshold: 0 });
+  assert.equal(
+    [a, b].map((picture) => inside(shared.colorsOf(picture).foreground).length).sort((x, y) => x - y),
+    [0, 36],
+  );
+});
+
 test('features that do not vary are all foreground, in one colour', () => {
   const same = new Tensor('float32', new Float32Array(12).fill(2), [2, 2, 3]);
   const { colors, foreground } = fitPatchPca([same]).colorsOf(same);

@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { AutoImageProcessor, AutoModel, EMBEDDED_MODEL } from '../../src/index.ts';
 import { normals } from '../../src/nn/random.ts';
-import { duplicates, VectorIndex } from '../../src/tasks/index.ts';
+import { duplicates, patchFeatures, VectorIndex, wholePhoto } from '../../src/tasks/index.ts';
 import { Tensor } from '../../src/tensor/index.ts';
 import { cosine } from '../reference/compare.ts';
 
@@ -42,6 +43,37 @@ for (const dtype of ['float32', 'int8'] as const) {
     index.dispose();
   });
 }
+
+test('int8 finds 99 of 100 of the exact 10 nearest among patches of photographs, with their exact scores', async () => {
+  const processor = await AutoImageProcessor.from_pretrained(EMBEDDED_MODEL);
+  const model = await AutoModel.from_pretrained(EMBEDDED_MODEL);
+  const exact = new VectorIndex(model.config.hidden_size);
+  const scanned = new VectorIndex(model.config.hidden_size, { dtype: 'int8' });
+  let queries: Tensor<'float32'> | undefined;
+  for (const name of ['astronaut.png', 'chelsea.png', 'coffee.png']) {
+    const photo = await wholePhoto(`examples/photos/${name}`, { processor, config: model.config, shortestEdge: 336 });
+    const { last_hidden_state } = await model({ pixel_values: photo.pixel_values });
+    const patches = patchFeatures(last_hidden_state, [photo.frame.rows, photo.frame.columns]).at(0);
+    const rows = patches.reshape(photo.frame.rows * photo.frame.columns, model.config.hidden_size) as Tensor<'float32'>;
+    for (const index of [exact, scanned]) index.add(rows);
+    queries = rows.slice(100, 200);
+  }
+  const expected = exact.search(queries as Tensor<'float32'>);
+  const found = scanned.search(queries as Tensor<'float32'>);
+  const scores = new Map(expected.flatMap((neighbors, i) => neighbors.map(({ row, score }) => [`${i} ${row}`, score] as const)));
+  let right = 0;
+  for (const [i, neighbors] of found.entries()) {
+    for (const { row, score } of neighbors) {
+      const same = scores.get(`${i} ${row}`);
+      if (same === undefined) continue;
+      right += 1;
+      assert.ok(Math.abs(score - same) < 1e-6);
+    }
+  }
+  assert.is(exact.count, scanned.count);
+  assert.ok(right >= 990, `${right} of 1000`);
+  for (const one of [model, exact, scanned]) one.dispose();
+});
 
 test('equal features come in the order in which they were added, and k may exceed their number', () => {
   const index = new VectorIndex(2);
