@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
-
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker, workerData } from 'node:worker_threads';
 import { HostError, NotFoundError } from '../errors.ts';
-
 import { DiskCache } from './diskCache.ts';
 import type { AtomicWriter, Downloads, FileSystem, Host, RandomAccess, Thread, Threads } from './host.ts';
 import { makeFolder } from './makeFolder.ts';
@@ -112,9 +110,20 @@ class NodeWriter implements AtomicWriter {
   }
 }
 
+/** By the system, by Node's permission model, or by Deno's. */
+function isForbidden({ code, name }: NodeJS.ErrnoException): boolean {
+  return ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED'].includes(code ?? '') || name === 'NotCapable' || name === 'PermissionDenied';
+}
+
 const files: FileSystem = {
   async kind(path) {
-    const found = await stat(path).catch(() => undefined);
+    const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+      if (!isForbidden(cause)) return undefined;
+      throw new HostError(
+        `${path}: expected leave to read it, found none (${cause.message}): change its permissions, or those of the program (Deno: --allow-read, Node with --permission: --allow-fs-read)`,
+        { cause },
+      );
+    });
     return found?.isDirectory() ? 'folder' : found ? 'file' : 'none';
   },
   async list(folder) {
@@ -140,7 +149,13 @@ const embeddedModel = import.meta.url ? fileURLToPath(new URL('../../weights', i
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const downloads: Downloads = {
-  setting: (name) => process.env[name] || undefined,
+  setting(name) {
+    try {
+      return process.env[name] || undefined;
+    } catch {
+      return undefined; // Deno without --allow-env
+    }
+  },
   cache: (place) => new DiskCache(place, files),
   hash(algorithm) {
     const hash = createHash(algorithm);

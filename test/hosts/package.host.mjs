@@ -1,6 +1,6 @@
 // The package as it is published: what it holds, how large it is, and what bundlers make of it.
 import { readFileSync, statSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { ask, openChromium } from './browsers.mjs';
 import { bundle, miniflareWorker } from './bundlers.mjs';
 import { BUILDS, check, PHOTO_NAMES, runScript } from './results.mjs';
-import { application, installed, on, PHOTOS, run, serve, webFolder } from './tools.mjs';
+import { application, installed, on, PHOTOS, PROGRAMS, run, serve, webFolder } from './tools.mjs';
 
 const KB = 1000;
 const MB = 1000 * KB;
@@ -130,6 +130,39 @@ test('a host without SIMD is refused by name', async () => {
     assert.match(stdout, 'HostError: node: expected a host with WebAssembly SIMD');
   }
 });
+
+const FORBIDDEN = [
+  ['node 24', (folder) => ['--permission', `--allow-fs-read=${folder}/node_modules`, `--allow-fs-read=${folder}/forbidden.mjs`]],
+  ['deno', (folder) => ['run', '--no-prompt', '--cached-only', `--allow-read=${folder}/node_modules,${folder}/package.json`]],
+];
+for (const [name, permissions] of FORBIDDEN) {
+  on(name)(
+    `${name}, not allowed to read files or the environment: refused by name, with what to allow; models given as bytes run`,
+    async () => {
+      const { folder, package: library } = await application();
+      const files = ['config.json', 'model.safetensors'].map((file) => [
+        file,
+        readFileSync(join(library, 'weights', file)).toString('base64'),
+      ]);
+      const script = `
+      import { AutoModel, Tensor } from 'dinov2-wasm';
+      for (const source of ['/models/mine', 'facebook/dinov2-small']) {
+        try { await AutoModel.from_pretrained(source); } catch (error) { console.log(String(error)); }
+      }
+      const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+      const files = Object.entries(${JSON.stringify(Object.fromEntries(files))}).map(([name, text]) => [name, bytes(text)]);
+      const model = await AutoModel.from_pretrained(Object.fromEntries(files));
+      const { pooler_output } = await model(new Tensor('float32', new Float32Array(3 * 14 * 14), [1, 3, 14, 14]));
+      console.log(pooler_output.dims.join());`;
+      await writeFile(join(folder, 'forbidden.mjs'), script);
+      const { stdout } = await run(PROGRAMS[name], [...permissions(folder), 'forbidden.mjs'], { cwd: folder });
+      const [path, hub, dims] = stdout.trim().split('\n');
+      assert.match(path, /HostError: \/models\/mine: expected leave to read it, found none .*--allow-(fs-)?read/);
+      assert.match(hub, /HostError: facebook\/dinov2-small: expected leave to read it, found none/);
+      assert.is(dims, '1,192');
+    },
+  );
+}
 
 for (const [bundler, entry, options] of [
   ['vite', 'page'],
