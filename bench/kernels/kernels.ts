@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { jpegSegments, readJpegHeader } from '../../src/image/jpeg.ts';
+import { decodeJpeg } from '../../src/image/jpegDecoder.ts';
 import { Conv2d } from '../../src/nn/conv2d.ts';
 import { Parameters } from '../../src/nn/parameters.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
@@ -143,6 +146,13 @@ function casesOf(engine: Engine): Case[] {
       unit: 'GFLOP/s',
     };
   };
+  const photograph = (name: string): Case => {
+    const segments = [...jpegSegments(readFileSync(new URL(`../../examples/photos/${name}`, import.meta.url)), name)];
+    const header = readJpegHeader(segments, name);
+    const { width, height } = header;
+    const run = (): unknown => decodeJpeg(segments, header, engine);
+    return { name: `JPEG ${width} x ${height} (all of its kernels)`, run, work: 3 * width * height, unit: 'G numbers/s' };
+  };
   const numbers = (name: string, count: number, run: () => void): Case => ({ name, run, work: count, unit: 'G numbers/s' });
 
   return [
@@ -155,6 +165,7 @@ function casesOf(engine: Engine): Case[] {
     convolution('DPT, fusion', 46, 256, 256),
     convolution('Depth Anything S, fusion', 148, 64, 64),
     convolution('Depth Anything S, last', 296, 32, 32),
+    photograph('rocket.jpg'),
     numbers('resample 74 x 74 x 128 to 148 x 148, bilinear', 148 * 148 * 128, () =>
       engine.scope(() => resample(image(74, 74, 128), { height: 148, width: 148, filter: 'bilinear', alignCorners: true })),
     ),
