@@ -285,7 +285,7 @@ class Decoder {
 }
 
 /** As assembly/jpeg/i16_jpeg_scan.ts reads it. */
-function huffmanTable(counts: Uint8Array, symbols: Uint8Array): Uint8Array {
+export function huffmanTable(counts: Uint8Array, symbols: Uint8Array): Uint8Array {
   const LOOKUP = 9;
   const lookup = new Uint16Array(2 ** LOOKUP);
   const largest = new Int32Array(17).fill(-1);

@@ -101,6 +101,7 @@ const TESTS: { readonly [K in keyof Kernels]: readonly [file: string, shapes: st
   f32_transpose: ['elementwise/f32_elementwise', 'f32_transpose moves every bit', 'f32_transpose moves every bit'],
   f32_unpack: ['gemm/pack', 'f32_unpack gives back every bit', 'f32_unpack gives back every bit'],
   i16_attention: ['attention/i16_attention', 'i16_attention is weight * softmax', 'i16_attention never makes a number of what is none'],
+  i16_jpeg_scan: ['jpeg/i16_jpeg_scan', 'i16_jpeg_scan reads back coefficients', 'i16_jpeg_scan reads back the largest coefficients'],
   i16_pack: ['attention/i16_attention', 'i16_attention is weight * softmax', 'i16_attention never makes a number of what is none'],
   i16_pack_rows: ['attention/i16_attention', 'i16_attention is weight * softmax', 'i16_attention never makes a number of what is none'],
   i8_dot_rows: ['search/i8_dot_rows', 'i8_dot_rows gives exact sums', 'i8_dot_rows is exact for the longest rows'],
@@ -112,6 +113,8 @@ const TESTS: { readonly [K in keyof Kernels]: readonly [file: string, shapes: st
   i8_quantize: ['quantize/i8_quantize', 'i8_quantize is within half a step', 'i8_quantize of any bits'],
   i8_quantize_weights: ['gemm/i8_pack', 'i8_quantize_weights is within half a step', 'i8_quantize_weights takes the largest floats'],
   i8_unpack: ['gemm/i8_pack', 'i8_unpack gives back every bit', 'i8_unpack gives back every bit'],
+  u8_jpeg_idct: ['jpeg/u8_jpeg_idct', 'u8_jpeg_idct is the inverse transform', 'u8_jpeg_idct is the inverse transform'],
+  u8_jpeg_rows: ['jpeg/u8_jpeg_rows', 'u8_jpeg_rows is', 'u8_jpeg_rows is'],
   u8_resample_horizontal: ['resample/u8_resample', 'u8_resample_horizontal sums', 'u8_resample_horizontal sums'],
   u8_resample_vertical: ['resample/u8_resample', 'u8_resample_vertical sums', 'u8_resample_vertical sums'],
 };

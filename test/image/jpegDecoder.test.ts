@@ -109,7 +109,7 @@ test('of colours that are not subsampled it is what jpeg-js makes of the file, w
 });
 
 test('data that ends early, unknown codes and missing restart markers are refused, saying which', async () => {
-  const properties = { sampling: QUARTERS, width: 64, height: 48, restart: 2, density: 0.3, seed: 1 };
+  const properties = { sampling: QUARTERS, width: 64, height: 48, restart: 2, density: 0.3, seed: 1 } as const;
   const bytes = sequentialJpeg(pictureOf(properties), { interleaved: true });
   const at = (marker: number): number => bytes.findIndex((byte, i) => byte === 0xff && bytes[i + 1] === marker);
   const patched = (place: number, ...values: number[]): Uint8Array => {

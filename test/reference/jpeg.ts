@@ -20,7 +20,7 @@ export interface JpegPicture {
 }
 
 /** What a scan holds: components by number, a band of coefficients, and bits that are left for later scans (Al) and were before (Ah, or 0). */
-interface ScanOf {
+export interface ScanOf {
   readonly components: readonly number[];
   readonly first: number;
   readonly last: number;
@@ -50,8 +50,10 @@ export function progressiveJpeg(picture: JpegPicture): Uint8Array {
 }
 
 /** 100 symbols have codes of 8 bits, the others of 16; neighbours have both. */
-const SYMBOLS = Uint8Array.from({ length: 256 }, (_, i) => (i * 37 + 11) % 256);
+export const SYMBOLS: Uint8Array = Uint8Array.from({ length: 256 }, (_, i) => (i * 37 + 11) % 256);
 const SHORT = 100;
+/** Codes of each length from 1 to 16. */
+export const COUNTS: Uint8Array = Uint8Array.from({ length: 16 }, (_, i) => (i === 7 ? SHORT : i === 15 ? 256 - SHORT : 0));
 const CODES = new Map(
   Array.from(SYMBOLS, (symbol, i) => [symbol, i < SHORT ? { code: i, bits: 8 } : { code: SHORT * 256 + i - SHORT, bits: 16 }] as const),
 );
@@ -60,14 +62,13 @@ const segment = (marker: number, ...data: number[]): number[] => [0xff, marker, 
 
 function file(picture: JpegPicture, frame: number, scans: readonly ScanOf[]): Uint8Array {
   const { width, height, components, quantization, restart } = picture;
-  const counts = Array.from({ length: 16 }, (_, i) => (i === 7 ? SHORT : i === 15 ? 256 - SHORT : 0));
   const factors = components.flatMap(({ h, v }, c) => [c + 1, h * 16 + v, 0]);
   const bytes = [
     ...[0xff, 0xd8],
     ...segment(0xdb, 0, ...quantization),
     ...segment(frame, 8, height >> 8, height & 255, width >> 8, width & 255, components.length, ...factors),
-    ...segment(0xc4, 0, ...counts, ...SYMBOLS),
-    ...segment(0xc4, 0x10, ...counts, ...SYMBOLS),
+    ...segment(0xc4, 0, ...COUNTS, ...SYMBOLS),
+    ...segment(0xc4, 0x10, ...COUNTS, ...SYMBOLS),
     ...(restart ? segment(0xdd, restart >> 8, restart & 255) : []),
   ];
   for (const scan of scans) {
@@ -106,7 +107,7 @@ const shifted = (value: number, low: number): number => Math.abs(value) >> low;
 const category = (magnitude: number): number => 32 - Math.clz32(magnitude);
 
 /** Entropy-coded bytes of a scan, with restart markers. */
-function coded(picture: JpegPicture, { components, first, last, high, low }: ScanOf, isProgressive: boolean): number[] {
+export function coded(picture: JpegPicture, { components, first, last, high, low }: ScanOf, isProgressive: boolean): number[] {
   const bytes: number[] = [];
   let buffer = 0;
   let count = 0;
