@@ -1,6 +1,6 @@
 // Writes the JavaScript of src/ into dist/: a file for each entry of the package and each host, and what they share in chunks. A process that starts
 // then opens some ten files and not a hundred and fifty. Nothing is minified, and no package is taken in.
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -28,3 +28,6 @@ await build({
   external: ['#host', '#kernels', '*.wasm', '*.wasm?module'],
   logLevel: 'warning',
 });
+
+// What brings the kernels may have gone into a chunk, which bundlers take for one without effects (package.json, "sideEffects") and leave out.
+for (const entry of ['dist/index.js', 'dist/tensor.js']) writeFileSync(entry, `import "#kernels";\n${readFileSync(entry, 'utf8')}`);
