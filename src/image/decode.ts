@@ -1,4 +1,4 @@
-import { HostError, ImageError } from '../errors.ts';
+import { Dinov2Error, HostError, ImageError } from '../errors.ts';
 import { Engine } from '../runtime/engine.ts';
 import { scratchEngine } from '../runtime/scratch.ts';
 import { isJpeg, jpegSegments, readJpegHeader } from './jpeg.ts';
@@ -17,7 +17,7 @@ export interface DecodeOptions {
  * The RGB pixels of a PNG or JPEG file, told apart by their first bytes, as Pillow's `convert('RGB')` gives them: alpha is dropped, grey
  * repeated, palettes looked up, of 16 bits the upper 8 taken, CMYK converted without a profile. EXIF orientation is not applied.
  * Every byte is Pillow's with libjpeg-turbo.
- * @throws {HostError} for PNG on a host that has no DecompressionStream
+ * @throws {HostError} for PNG on a host that has no DecompressionStream, for JPEG where there are no kernels; {MemoryError}
  * @throws {ImageError} when the file is neither, truncated or damaged, or of more than `maxPixels` pixels
  */
 export async function decodeImage(bytes: Uint8Array, { maxPixels, source = 'bytes' }: DecodeOptions = {}): Promise<Pixels> {
@@ -92,6 +92,7 @@ async function orImageError<T>(source: string, format: string, decode: () => T |
   try {
     return await decode();
   } catch (cause) {
+    if (cause instanceof Dinov2Error) throw cause; // no kernels, no memory
     throw new ImageError(`${source}: expected a whole ${format} file, found one that cannot be decoded (${(cause as Error).message})`, {
       cause,
     });
