@@ -17,17 +17,17 @@ export interface Limit {
   readonly work: number;
 }
 
-/** Bare multiply-adds, compiled on the spot. */
-export async function compileLimits(build: KernelBuild): Promise<WebAssembly.Module> {
+/** A file of `limit/`, compiled on the spot: bare multiply-adds, or bare reading. */
+export async function compileLimits(build: KernelBuild, name: 'limit' | 'read' = 'limit'): Promise<WebAssembly.Module> {
   const features = build === 'relaxed' ? ['--enable', 'relaxed-simd'] : [];
-  const options = ['--baseDir', FOLDER, '--optimizeLevel', '2', '--runtime', 'stub', '--outFile', 'limit.wasm', '--enable', 'simd'];
+  const options = ['--baseDir', FOLDER, '--optimizeLevel', '2', '--runtime', 'stub', '--outFile', `${name}.wasm`, '--enable', 'simd'];
   let binary = new Uint8Array(0);
-  const { error, stderr } = await asc(['limit.ts', ...options, ...features], {
+  const { error, stderr } = await asc([`${name}.ts`, ...options, ...features], {
     writeFile: (_, contents) => {
       binary = contents as Uint8Array<ArrayBuffer>;
     },
   });
-  if (error) throw new Error(`limit: ${stderr}`, { cause: error });
+  if (error) throw new Error(`${name}: ${stderr}`, { cause: error });
   return new WebAssembly.Module(binary);
 }
 

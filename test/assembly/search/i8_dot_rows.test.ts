@@ -7,7 +7,7 @@ import { uniform } from '../../reference/random.ts';
 import { SHIFTS, testKernels } from '../helpers.ts';
 
 const shape = fc.record({
-  n: fc.integer({ min: 0, max: 5 }),
+  n: fc.integer({ min: 0, max: 14 }),
   k: fc.integer({ min: 0, max: 140 }),
   shift: fc.constantFrom(...SHIFTS),
   seed: fc.nat(),
