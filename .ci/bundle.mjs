@@ -14,7 +14,18 @@ const entryPoints = [
 ];
 
 for (const name of readdirSync('dist')) if (name !== 'kernels' && name !== 'web') rmSync(`dist/${name}`, { recursive: true });
-await build({
+/**
+ * Within the package index.ts is core.ts: shared by several entries it would become a chunk, and bundlers leave out what a chunk imports for its
+ * effects alone, which are the kernels. Entries import those themselves.
+ */
+const withoutKernels = {
+  name: 'without-kernels',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.\/index\.ts$/ }, () => ({ path: fileURLToPath(new URL('../src/core.ts', import.meta.url)) }));
+  },
+};
+
+const { metafile } = await build({
   entryPoints,
   outdir: 'dist',
   outbase: 'src',
@@ -26,5 +37,11 @@ await build({
   target: 'es2022',
   packages: 'external',
   external: ['#host', '#kernels', '*.wasm', '*.wasm?module'],
+  plugins: [withoutKernels],
+  metafile: true,
   logLevel: 'warning',
 });
+for (const [file, { imports, entryPoint }] of Object.entries(metafile.outputs)) {
+  if (!entryPoint && imports.some(({ path }) => path === '#kernels'))
+    throw new Error(`${file}: a chunk that brings kernels is left out by bundlers`);
+}
