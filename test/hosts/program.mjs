@@ -43,13 +43,12 @@ async function fetchModel(base) {
 /** What a service answers to a photograph that is sent in each of the ways, and to what is wrong. `fetch` reaches it. */
 export async function askService(fetch, photo) {
   const base64 = encode({ data: photo });
-  const form = new FormData();
-  form.set('image', new Blob([photo]), 'photo.jpg');
-  const whole = new Response(form); // hosts have FormData of their own
+  const disposition = 'Content-Disposition: form-data; name="image"; filename="photo.jpg"';
+  const form = new Blob([`--xyz\r\n${disposition}\r\n\r\n`, photo, '\r\n--xyz--\r\n']);
   const answers = [];
   for (const [path, body, type] of [
     ['/embed?pooling=both', photo, 'image/jpeg'],
-    ['/classify?top=3', await whole.arrayBuffer(), whole.headers.get('content-type')],
+    ['/classify?top=3', await form.arrayBuffer(), 'multipart/form-data; boundary=xyz'],
     ['/classify?top=2', JSON.stringify({ image: base64 }), 'application/json'],
     ['/embed', 'GIF89a', 'image/gif'],
     ['/embed', '{"image":', 'application/json'],
