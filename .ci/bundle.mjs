@@ -1,6 +1,6 @@
 // Writes the JavaScript of src/ into dist/: a file for each entry of the package and each host, and what they share in chunks. A process that starts
 // then opens some ten files and not a hundred and fifty. Nothing is minified, and no package is taken in.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -14,7 +14,18 @@ const entryPoints = [
 ];
 
 for (const name of readdirSync('dist')) if (name !== 'kernels' && name !== 'web') rmSync(`dist/${name}`, { recursive: true });
-await build({
+/**
+ * Within the package index.ts is core.ts: shared by several entries it would become a chunk, and bundlers leave out what a chunk imports for its
+ * effects alone, which are the kernels. Entries import those themselves.
+ */
+const withoutKernels = {
+  name: 'without-kernels',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.\/index\.ts$/ }, () => ({ path: fileURLToPath(new URL('../src/core.ts', import.meta.url)) }));
+  },
+};
+
+const { metafile } = await build({
   entryPoints,
   outdir: 'dist',
   outbase: 'src',
@@ -26,8 +37,11 @@ await build({
   target: 'es2022',
   packages: 'external',
   external: ['#host', '#kernels', '*.wasm', '*.wasm?module'],
+  plugins: [withoutKernels],
+  metafile: true,
   logLevel: 'warning',
 });
-
-// What brings the kernels may have gone into a chunk, which bundlers take for one without effects (package.json, "sideEffects") and leave out.
-for (const entry of ['dist/index.js', 'dist/tensor.js']) writeFileSync(entry, `import "#kernels";\n${readFileSync(entry, 'utf8')}`);
+for (const [file, { imports, entryPoint }] of Object.entries(metafile.outputs)) {
+  if (!entryPoint && imports.some(({ path }) => path === '#kernels'))
+    throw new Error(`${file}: a chunk that brings kernels is left out by bundlers`);
+}

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import '#kernels';
 import { run } from './program.ts';
 
 const work = new AbortController();

@@ -111,7 +111,8 @@ function processGauges(): Gauge[] {
   ];
 }
 
-const milliseconds = (seconds: number): number => Math.ceil(1000 * seconds);
+/** At most what timers can be set to, 24 days. */
+const milliseconds = (seconds: number): number => Math.min(Math.ceil(1000 * seconds), 2 ** 31 - 1);
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

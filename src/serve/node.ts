@@ -29,7 +29,7 @@ export interface Listening {
   close(options?: { timeLimit?: number }): Promise<void>;
 }
 
-/** How long the rest of a body that is not wanted is taken, so that a client that still sends gets to see the answer. In milliseconds. */
+/** For answers that are being written, in milliseconds. */
 const LINGER = 1000;
 /** How often Node looks for connections that are too slow, in milliseconds. */
 const CHECK = 500;
@@ -99,13 +99,13 @@ async function answer(service: Service, incoming: IncomingMessage, outgoing: Ser
   if (incoming.method !== 'HEAD') outgoing.setHeader('content-length', body.length);
   outgoing.writeHead(response.status);
   outgoing.end(body);
-  if (!isRead) linger(incoming);
+  if (!isRead) linger(incoming, response.status === 408 ? LINGER : service.limits.bodyTime);
 }
 
-/** Takes for a moment what a client still sends, so that it gets to read the answer, and hangs up. */
-function linger(incoming: IncomingMessage): void {
+/** Passes over what a client still sends, for some milliseconds, for many read the answer only then; and hangs up. */
+function linger(incoming: IncomingMessage, time: number): void {
   incoming.removeAllListeners('readable').resume();
-  const timer = setTimeout(() => incoming.socket.destroy(), LINGER);
+  const timer = setTimeout(() => incoming.socket.destroy(), time);
   incoming.socket.once('close', () => clearTimeout(timer));
 }
 

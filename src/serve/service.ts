@@ -150,6 +150,7 @@ export class Service {
     const timer = setTimeout(place.abort, requestTime, late);
     const gone = (): void => place.abort(new ProblemError('ClientClosedRequest', 'expected a client that waits, found none'));
     request.signal.addEventListener('abort', gone, { once: true });
+    if (request.signal.aborted) gone();
     try {
       const image = await readImage(request, this.limits, place.signal);
       await this.#queue.turn(place);
@@ -163,7 +164,7 @@ export class Service {
 
   #heard(error: unknown): ProblemError {
     const problem = problemOf(error);
-    if (problem.problem === 'InternalError') this.#onError(error);
+    if (problem.problem === 'InternalError' && problem !== error) this.#onError(error);
     if (error instanceof ThreadError || error instanceof DisposedError) this.#failure ??= error;
     return problem;
   }

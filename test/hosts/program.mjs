@@ -43,19 +43,19 @@ async function fetchModel(base) {
 /** What a service answers to a photograph that is sent in each of the ways, and to what is wrong. `fetch` reaches it. */
 export async function askService(fetch, photo) {
   const base64 = encode({ data: photo });
-  const form = new FormData();
-  form.set('image', new Blob([photo]), 'photo.jpg');
+  const disposition = 'Content-Disposition: form-data; name="image"; filename="photo.jpg"';
+  const form = new Blob([`--xyz\r\n${disposition}\r\n\r\n`, photo, '\r\n--xyz--\r\n']);
   const answers = [];
   for (const [path, body, type] of [
     ['/embed?pooling=both', photo, 'image/jpeg'],
-    ['/classify?top=3', form],
+    ['/classify?top=3', await form.arrayBuffer(), 'multipart/form-data; boundary=xyz'],
     ['/classify?top=2', JSON.stringify({ image: base64 }), 'application/json'],
     ['/embed', 'GIF89a', 'image/gif'],
     ['/embed', '{"image":', 'application/json'],
-    ['/embed', photo, 'text/plain'],
-    ['/search', photo, 'image/jpeg'],
+    ['/embed', 'a', 'text/plain'],
+    ['/search', 'a', 'image/jpeg'],
   ]) {
-    const response = await fetch(`http://localhost${path}`, { method: 'POST', body, headers: type ? { 'content-type': type } : {} });
+    const response = await fetch(`http://localhost${path}`, { method: 'POST', body, headers: { 'content-type': type } });
     answers.push([path, response.status, await response.json()]);
   }
   const { paths } = await (await fetch('http://localhost/openapi.json', {})).json();

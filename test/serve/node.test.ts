@@ -146,7 +146,7 @@ test('a body that is too large is refused while it comes, and who sends on gets 
       assert.match(await answer, /^HTTP\/1.1 413 [\s\S]*BodyTooLarge/);
       clearInterval(timer);
     },
-    { maxBody: 100_000 },
+    { maxBody: 100_000, bodyTime: 500 },
   );
 });
 

@@ -172,6 +172,8 @@ test('a body that never ends is given up, and so is one whose client went away',
     await soon();
     leaving.abort();
     await problem(await answer, 'ClientClosedRequest');
+    const left = new Request(post('/embed'), { signal: AbortSignal.abort() });
+    await problem(await service.fetch(left), 'ClientClosedRequest');
     const broken = new ReadableStream({ pull: (controller) => controller.error(new Error('reset')) });
     assert.match(await problem(await service.fetch(post('/embed', broken)), 'ClientClosedRequest'), 'reset');
   });
@@ -273,6 +275,7 @@ test('an error of our own is for the log and not for the client; after one of a 
     assert.not.match(await problem(await service.fetch(post('/embed')), 'InternalError'), 'secret');
     assert.equal(service.errors, [error]);
     assert.is((await service.fetch(new Request('http://localhost/health/live'))).status, status);
+    assert.is(service.errors.length, 1); // it is heard of once
   }
 });
 
