@@ -8,7 +8,7 @@ import { dinov2, withWorkplace } from '../cli/helpers.ts';
 import { type Dice, oneOf, pick } from './mutate.ts';
 
 /** Options whose values name what is written. */
-const OUTPUTS = ['--output', '--pictures', '--png16', '--export'];
+const OUTPUTS = ['--output', '--pictures', '--png16', '--export', '--html'];
 /** Where a command writes that was told of no place. */
 const DEFAULTS = /^(match\.png|[^/]*\.(pca|attention)\.png)$/;
 const NAMES = [

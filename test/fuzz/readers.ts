@@ -3,20 +3,22 @@ import { isDeepStrictEqual } from 'node:util';
 import { PNG } from 'pngjs';
 import * as assert from 'uvu/assert';
 import { openHead } from '../../src/checkpoint/headNames.ts';
+import { writeSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { openCanonical, openCheckpoint } from '../../src/checkpoint/shards.ts';
 import { parseJson } from '../../src/files/json.ts';
 import { staysInside } from '../../src/files/source.ts';
 import { HubClient } from '../../src/hub/client.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import { readOrientation } from '../../src/image/exif.ts';
-import { AutoImageProcessor, Dinov2Error } from '../../src/index.ts';
+import { AutoImageProcessor, AutoModel, Dinov2Error, Dinov2Model, Tensor } from '../../src/index.ts';
 import { AutoConfig, Dinov2Config, Dinov2WithRegistersConfig } from '../../src/models/config.ts';
 import { DepthAnythingConfig, DPTConfig } from '../../src/models/depthConfig.ts';
 import { Dinov2DepthConfig, Dinov2PreTrainingConfig, Dinov2SegmentationConfig } from '../../src/models/headConfig.ts';
 import { sizeOf } from '../../src/tensor/tensor.ts';
-import { bytes, dict, float32, number, tensor, text, torchLegacy, torchZip, tuple } from '../checkpoint/torchFiles.ts';
-import { golden } from '../helpers.ts';
+import { bytes, dict, float32, integer, number, tensor, text, torchLegacy, torchZip, tuple } from '../checkpoint/torchFiles.ts';
+import { golden, MemoryWriter } from '../helpers.ts';
 import { PICTURES, picture } from '../image/helpers.ts';
+import { TINY } from '../models/helpers.ts';
 import { checkCommand, makeCommand } from './commands.ts';
 import { makeFields } from './fields.ts';
 import { HTTP } from './http.ts';
@@ -101,6 +103,18 @@ const QUANTIZED = ((): Uint8Array<ArrayBuffer> => {
     }).padEnd(248),
   );
   return bytes(new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer), header, new Uint8Array(8), float32(1, 2, 1, 2, 3, 4));
+})();
+
+/** A model of a few numbers: 12 in 3 blocks, patches of 4, 2 channels. */
+const MODEL_FIELDS = { ...TINY, model_type: 'dinov2', num_hidden_layers: 1 };
+const MODEL = await (async (): Promise<Uint8Array<ArrayBuffer>> => {
+  const writer = new MemoryWriter();
+  using model = new Dinov2Model(MODEL_FIELDS, { seed: 1 });
+  await writeSafetensors(
+    writer,
+    Array.from(model.weights(), ([name, { dtype, dims, data }]) => ({ name, dtype, dims, data })),
+  );
+  return writer.bytes;
 })();
 
 const REPO = 'acme/tiny';
@@ -211,6 +225,26 @@ export const READERS: readonly Reader[] = [
         roll,
       ),
     read: async (input) => readTensors(await openCheckpoint({ [INDEX]: input, a: SHARD, b: SHARD })),
+  },
+  {
+    name: 'model', // the length of config.json, and both files
+    make: (roll) => {
+      const config = makeFields(roll, [MODEL_FIELDS]);
+      return bytes(integer(config.length, 4), config, roll(3) ? MODEL : mutateStart(MODEL, headerOf(MODEL), roll));
+    },
+    read: async (input) => {
+      const end = 4 + new DataView(input.buffer).getUint32(0, true);
+      const files = { 'config.json': input.slice(4, end), 'model.safetensors': input.slice(end) };
+      const model = (await AutoModel.from_pretrained(files, { memoryLimit: 64 * 2 ** 20, threads: 1 })) as Dinov2Model;
+      try {
+        const { num_channels, hidden_size, registers } = model.config;
+        const { last_hidden_state } = await model(new Tensor('float32', new Float32Array(num_channels * 64), [1, num_channels, 8, 8]));
+        assert.is(last_hidden_state.dims[2], hidden_size);
+        assert.ok((last_hidden_state.dims[1] as number) > registers);
+      } finally {
+        model.dispose();
+      }
+    },
   },
   {
     name: 'pth-zip',
