@@ -24,7 +24,7 @@ import { makeFields } from './fields.ts';
 import { HTTP } from './http.ts';
 import { checkIndex, makeIndex } from './indexes.ts';
 import { makeJpeg } from './jpegs.ts';
-import { type Dice, mutate, mutateStart, pick, withPngChecksums } from './mutate.ts';
+import { type Dice, dice, mutate, mutateStart, pick, withPngChecksums } from './mutate.ts';
 import { makePng } from './pngs.ts';
 
 /** One kind of input: `make` damages a valid one, `read` has to give what `make` allows, or one of the library's errors. */
@@ -48,6 +48,8 @@ const PNGS = PICTURES.filter((name) => name.endsWith('.png'))
 const JPEGS = PICTURES.filter((name) => name.endsWith('.jpg') && !/exif-[2-8]/.test(name)) // these differ in the one number
   .map(picture)
   .filter(({ length }) => length < 6_000);
+/** Two small ones of many colours, baseline and progressive. */
+const BEFORE = [67, 119].map((seed) => makeJpeg(dice(seed)));
 const SAFETENSORS = [SHARD, golden('safetensors/foreign-dtypes.safetensors')];
 const HEADS = ['fb-linear', 'fb-depth-linear', 'fb-segment-linear', 'fb-dino-head'].map((name) => golden(`${name}/model.pth`));
 const CONFIGS = ['encoder', 'registers', 'classify-inferred', 'depth-anything-metric', 'depth-dpt'].map((name) =>
@@ -173,6 +175,13 @@ async function checkProcessor(input: Uint8Array): Promise<void> {
   assert.is(pixel_values.data.length, sizeOf(pixel_values.dims));
 }
 
+/** A picture is the same whatever was decoded before: nothing of one is seen in another. */
+async function checkJpeg(input: Uint8Array): Promise<void> {
+  const data = await checkPicture(input);
+  for (const other of BEFORE) await decodeImage(other);
+  assert.ok(Buffer.compare(data, await checkPicture(input)) === 0, 'another picture after another');
+}
+
 /** For what has to be one of the library's errors. */
 function named(error: unknown): undefined {
   if (!(error instanceof Dinov2Error)) throw error;
@@ -198,7 +207,7 @@ export const READERS: readonly Reader[] = [
   { name: 'png-checksums', make: (roll) => mutate(pick(roll, PNGS), roll), read: checkPicture },
   { name: 'png-inside', make: makePng, read: comparePicture },
   { name: 'jpeg', make: (roll) => mutate(pick(roll, JPEGS), roll), read: checkPicture },
-  { name: 'jpeg-inside', make: makeJpeg, read: checkPicture },
+  { name: 'jpeg-inside', make: makeJpeg, read: checkJpeg },
   {
     name: 'safetensors',
     make: (roll) => {
