@@ -106,12 +106,9 @@ export function readJpegHeader(segments: readonly JpegSegment[], source: string)
   if (!components.every(({ h, v }) => h >= 1 && h <= 4 && v >= 1 && v <= 4)) {
     throw new ImageError(`${source}: expected JPEG sampling factors of 1 to 4, found ${components.map(({ h, v }) => `${h}x${v}`)}`);
   }
-  checkScans(
-    segments,
-    components.map(({ id }) => id),
-    frame.marker === MARKER.SOF2,
-    source,
-  );
+  const ids = components.map(({ id }) => id);
+  if (new Set(ids).size < count) throw new ImageError(`${source}: expected JPEG components of different numbers, found ${ids}`); // one would have no scan
+  checkScans(segments, ids, frame.marker === MARKER.SOF2, source);
   const maxH = Math.max(...components.map(({ h }) => h));
   const maxV = Math.max(...components.map(({ v }) => v));
   const density = components.reduce((sum, { h, v }) => sum + h * v, 0) / (maxH * maxV);

@@ -8,7 +8,7 @@ import { dinov2, withWorkplace } from '../cli/helpers.ts';
 import { type Dice, oneOf, pick } from './mutate.ts';
 
 /** Options whose values name what is written. */
-const OUTPUTS = ['--output', '--pictures', '--png16', '--export'];
+const OUTPUTS = ['--output', '--pictures', '--png16', '--export', '--html'];
 /** Where a command writes that was told of no place. */
 const DEFAULTS = /^(match\.png|[^/]*\.(pca|attention)\.png)$/;
 const NAMES = [
@@ -131,6 +131,7 @@ export function makeCommand(roll: Dice): Uint8Array<ArrayBuffer> {
   let all = [...words, ...args];
   for (let n = pick(roll, [0, 1, 1, 2, 3]); n > 0; n--) all = damage(all, roll);
   all = all.map((arg) => (/(^|[=,])\/|\.\./.test(arg) ? 'elsewhere' : arg)); // nothing here may name what is not ours
+  all = all.map((arg, i) => (all[i - 1] === '--threads' || arg.startsWith('--threads=') ? arg.replace(/\d{2,}|[4-9]/, '3') : arg)); // each takes 5 MiB
   return new TextEncoder().encode(JSON.stringify(all)) as Uint8Array<ArrayBuffer>;
 }
 
@@ -148,6 +149,7 @@ function chosen(name: string, value: string, roll: Dice): string {
 }
 
 function damage(args: readonly string[], roll: Dice): string[] {
+  if (args.length === 0) return [];
   const [at, other] = [roll(args.length), roll(args.length)];
   const arg = args[at] as string;
   switch (roll(6)) {

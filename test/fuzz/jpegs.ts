@@ -29,6 +29,7 @@ export function makeJpeg(roll: Dice): Uint8Array<ArrayBuffer> {
   const count = oneOf(roll, 30) ? roll(6) : pick(roll, [1, 1, 3, 3, 3, 4]);
   const components = Array.from({ length: count }, (_, i) => ({ id: i + 1, h: i === 0 ? 1 + roll(2) : 1, v: i === 0 ? 1 + roll(2) : 1 }));
   if (oneOf(roll, 10) && components[0]) Object.assign(components[0], { h: roll(5), v: roll(5) });
+  if (oneOf(roll, 12) && components[1]) Object.assign(components[1], { id: pick(roll, [0, 1, 3, 255]) });
   const dc = code([0, 1, 2, 3, 4, 5, 6, 7, 8].slice(0, 1 + roll(9)), roll);
   const runs = progressive ? [0x10, 0x20] : [];
   const ac = code([0, 0xf0, ...runs, ...Array.from({ length: 1 + roll(20) }, () => 1 + roll(5) + 16 * roll(15))], roll);

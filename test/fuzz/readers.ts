@@ -3,26 +3,28 @@ import { isDeepStrictEqual } from 'node:util';
 import { PNG } from 'pngjs';
 import * as assert from 'uvu/assert';
 import { openHead } from '../../src/checkpoint/headNames.ts';
+import { writeSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { openCanonical, openCheckpoint } from '../../src/checkpoint/shards.ts';
 import { parseJson } from '../../src/files/json.ts';
 import { staysInside } from '../../src/files/source.ts';
 import { HubClient } from '../../src/hub/client.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import { readOrientation } from '../../src/image/exif.ts';
-import { AutoImageProcessor, Dinov2Error } from '../../src/index.ts';
+import { AutoImageProcessor, AutoModel, Dinov2Error, Dinov2Model, Tensor } from '../../src/index.ts';
 import { AutoConfig, Dinov2Config, Dinov2WithRegistersConfig } from '../../src/models/config.ts';
 import { DepthAnythingConfig, DPTConfig } from '../../src/models/depthConfig.ts';
 import { Dinov2DepthConfig, Dinov2PreTrainingConfig, Dinov2SegmentationConfig } from '../../src/models/headConfig.ts';
 import { sizeOf } from '../../src/tensor/tensor.ts';
-import { bytes, dict, float32, number, tensor, text, torchLegacy, torchZip, tuple } from '../checkpoint/torchFiles.ts';
-import { golden } from '../helpers.ts';
+import { bytes, dict, float32, integer, number, tensor, text, torchLegacy, torchZip, tuple } from '../checkpoint/torchFiles.ts';
+import { golden, MemoryWriter } from '../helpers.ts';
 import { PICTURES, picture } from '../image/helpers.ts';
+import { TINY } from '../models/helpers.ts';
 import { checkCommand, makeCommand } from './commands.ts';
 import { makeFields } from './fields.ts';
 import { HTTP } from './http.ts';
 import { checkIndex, makeIndex } from './indexes.ts';
 import { makeJpeg } from './jpegs.ts';
-import { type Dice, mutate, mutateStart, pick, withPngChecksums } from './mutate.ts';
+import { type Dice, dice, mutate, mutateStart, pick, withPngChecksums } from './mutate.ts';
 import { makePng } from './pngs.ts';
 
 /** One kind of input: `make` damages a valid one, `read` has to give what `make` allows, or one of the library's errors. */
@@ -46,6 +48,8 @@ const PNGS = PICTURES.filter((name) => name.endsWith('.png'))
 const JPEGS = PICTURES.filter((name) => name.endsWith('.jpg') && !/exif-[2-8]/.test(name)) // these differ in the one number
   .map(picture)
   .filter(({ length }) => length < 6_000);
+/** Two small ones of many colours, baseline and progressive. */
+const BEFORE = [67, 119].map((seed) => makeJpeg(dice(seed)));
 const SAFETENSORS = [SHARD, golden('safetensors/foreign-dtypes.safetensors')];
 const HEADS = ['fb-linear', 'fb-depth-linear', 'fb-segment-linear', 'fb-dino-head'].map((name) => golden(`${name}/model.pth`));
 const CONFIGS = ['encoder', 'registers', 'classify-inferred', 'depth-anything-metric', 'depth-dpt'].map((name) =>
@@ -101,6 +105,18 @@ const QUANTIZED = ((): Uint8Array<ArrayBuffer> => {
     }).padEnd(248),
   );
   return bytes(new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer), header, new Uint8Array(8), float32(1, 2, 1, 2, 3, 4));
+})();
+
+/** A model of a few numbers: 12 in 3 blocks, patches of 4, 2 channels. */
+const MODEL_FIELDS = { ...TINY, model_type: 'dinov2', num_hidden_layers: 1 };
+const MODEL = await (async (): Promise<Uint8Array<ArrayBuffer>> => {
+  const writer = new MemoryWriter();
+  using model = new Dinov2Model(MODEL_FIELDS, { seed: 1 });
+  await writeSafetensors(
+    writer,
+    Array.from(model.weights(), ([name, { dtype, dims, data }]) => ({ name, dtype, dims, data })),
+  );
+  return writer.bytes;
 })();
 
 const REPO = 'acme/tiny';
@@ -159,6 +175,13 @@ async function checkProcessor(input: Uint8Array): Promise<void> {
   assert.is(pixel_values.data.length, sizeOf(pixel_values.dims));
 }
 
+/** A picture is the same whatever was decoded before: nothing of one is seen in another. */
+async function checkJpeg(input: Uint8Array): Promise<void> {
+  const data = await checkPicture(input);
+  for (const other of BEFORE) await decodeImage(other);
+  assert.ok(Buffer.compare(data, await checkPicture(input)) === 0, 'another picture after another');
+}
+
 /** For what has to be one of the library's errors. */
 function named(error: unknown): undefined {
   if (!(error instanceof Dinov2Error)) throw error;
@@ -184,7 +207,7 @@ export const READERS: readonly Reader[] = [
   { name: 'png-checksums', make: (roll) => mutate(pick(roll, PNGS), roll), read: checkPicture },
   { name: 'png-inside', make: makePng, read: comparePicture },
   { name: 'jpeg', make: (roll) => mutate(pick(roll, JPEGS), roll), read: checkPicture },
-  { name: 'jpeg-inside', make: makeJpeg, read: checkPicture },
+  { name: 'jpeg-inside', make: makeJpeg, read: checkJpeg },
   {
     name: 'safetensors',
     make: (roll) => {
@@ -211,6 +234,26 @@ export const READERS: readonly Reader[] = [
         roll,
       ),
     read: async (input) => readTensors(await openCheckpoint({ [INDEX]: input, a: SHARD, b: SHARD })),
+  },
+  {
+    name: 'model', // the length of config.json, and both files
+    make: (roll) => {
+      const config = makeFields(roll, [MODEL_FIELDS]);
+      return bytes(integer(config.length, 4), config, roll(3) ? MODEL : mutateStart(MODEL, headerOf(MODEL), roll));
+    },
+    read: async (input) => {
+      const end = 4 + new DataView(input.buffer).getUint32(0, true);
+      const files = { 'config.json': input.slice(4, end), 'model.safetensors': input.slice(end) };
+      const model = (await AutoModel.from_pretrained(files, { memoryLimit: 64 * 2 ** 20, threads: 1 })) as Dinov2Model;
+      try {
+        const { num_channels, hidden_size, registers } = model.config;
+        const { last_hidden_state } = await model(new Tensor('float32', new Float32Array(num_channels * 64), [1, num_channels, 8, 8]));
+        assert.is(last_hidden_state.dims[2], hidden_size);
+        assert.ok((last_hidden_state.dims[1] as number) > registers);
+      } finally {
+        model.dispose();
+      }
+    },
   },
   {
     name: 'pth-zip',

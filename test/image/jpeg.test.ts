@@ -145,6 +145,15 @@ test('frames of baseline, extended and progressive files are read, all others re
   await refused([], 'one frame header, found 0');
 });
 
+test('components of the same number are refused: the second would have no scan, and show what was in memory', async () => {
+  for (const ids of [
+    [1, 1, 3],
+    [2, 1, 2],
+    [7, 7, 7],
+  ])
+    await refused([frame({ ids }), scan(ids)], `components of different numbers, found ${ids}`);
+});
+
 test('frames of another precision, number of components or sampling are refused with what was found', async () => {
   await refused([frame({ precision: 12 }), scan()], 'found 12 bits and 3 components');
   for (const ids of [[], [1, 2], [1, 2, 3, 4, 5]]) await refused([frame({ ids }), scan()], `found 8 bits and ${ids.length} components`);

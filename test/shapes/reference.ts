@@ -32,34 +32,39 @@ function addTo(sum: Float64Array, x: Numbers, factor: number): void {
  */
 export function blockOf(x: Float32Array, block: number, tokens: readonly number[], config: Dinov2Config, weights: Weights): Float64Array[] {
   const { hidden_size: hidden, num_attention_heads: heads, headSize: width, layer_norm_eps: epsilon } = config;
-  const at_ = (name: string): Float32Array => weights(`encoder.layer.${block}.${name}`);
-  const normed = layerNorm(x, at_('norm1.weight'), at_('norm1.bias'), epsilon);
+  const known = new Map<string, Float32Array>();
+  const own = (name: string): Float32Array => {
+    const weight = known.get(name) ?? weights(`encoder.layer.${block}.${name}`);
+    known.set(name, weight);
+    return weight;
+  };
+  const normed = layerNorm(x, own('norm1.weight'), own('norm1.bias'), epsilon);
   const rows = Array.from({ length: x.length / hidden }, (_, i) => normed.subarray(i * hidden, (i + 1) * hidden));
   const [query, key, value] = ['query', 'key', 'value'].map((name) => ({
-    weight: at_(`attention.attention.${name}.weight`),
-    bias: at_(`attention.attention.${name}.bias`),
+    weight: own(`attention.attention.${name}.weight`),
+    bias: own(`attention.attention.${name}.bias`),
   })) as [Matrix, Matrix, Matrix];
-  const output = { weight: at_('attention.output.dense.weight'), bias: at_('attention.output.dense.bias') };
-  const [scale1, scale2] = [at_('layer_scale1.lambda1'), at_('layer_scale2.lambda1')];
+  const output = { weight: own('attention.output.dense.weight'), bias: own('attention.output.dense.bias') };
+  const [scale1, scale2] = [own('layer_scale1.lambda1'), own('layer_scale2.lambda1')];
   return tokens.map((token) => {
     const q = linear(rows[token] as Float64Array, query.weight, query.bias);
     const context = new Float64Array(hidden);
     for (let head = 0; head < heads; head++) {
-      const own = [head * width, (head + 1) * width] as const;
+      const range = [head * width, (head + 1) * width] as const;
       const direction = new Float64Array(hidden); // W^T q
-      for (let i = own[0]; i < own[1]; i++) addTo(direction, key.weight.subarray(i * hidden, (i + 1) * hidden), at(q, i));
-      const constant = dot(key.bias.subarray(...own), q.subarray(...own));
+      for (let i = range[0]; i < range[1]; i++) addTo(direction, key.weight.subarray(i * hidden, (i + 1) * hidden), at(q, i));
+      const constant = dot(key.bias.subarray(...range), q.subarray(...range));
       const scores = rows.map((row) => (dot(direction, row) + constant) / Math.sqrt(width));
       const top = scores.reduce((a, b) => Math.max(a, b));
       const powers = scores.map((score) => Math.exp(score - top));
       const total = powers.reduce((a, b) => a + b);
       const mean = new Float64Array(hidden);
       for (const [j, power] of powers.entries()) addTo(mean, rows[j] as Float64Array, power / total);
-      context.set(linear(mean, value.weight.subarray(own[0] * hidden, own[1] * hidden), value.bias.subarray(...own)), own[0]);
+      context.set(linear(mean, value.weight.subarray(range[0] * hidden, range[1] * hidden), value.bias.subarray(...range)), range[0]);
     }
     const attended = linear(context, output.weight, output.bias);
     const y = Float64Array.from({ length: hidden }, (_, i) => at(x, token * hidden + i) + at(scale1, i) * at(attended, i));
-    const hiddenLayer = feedForward(layerNorm(y, at_('norm2.weight'), at_('norm2.bias'), epsilon), at_, config);
+    const hiddenLayer = feedForward(layerNorm(y, own('norm2.weight'), own('norm2.bias'), epsilon), own, config);
     return y.map((v, i) => v + at(scale2, i) * at(hiddenLayer, i));
   });
 }
@@ -121,4 +126,53 @@ export function embeddingsOf(
       (c, n) => dot(kernel.subarray(c * inputs, (c + 1) * inputs), seen) + at(bias, c) + at(positions, place * channels.length + n),
     );
   });
+}
+
+export interface StageError {
+  readonly what: string;
+  readonly tokens: number;
+  /** Largest difference, relative to the largest number of the row. */
+  readonly error: number;
+}
+
+/**
+ * How far each stage is from what it should be, in float64, out of the one before it as the library has it, for some of the tokens: those at the ends
+ * and in the middle. So no error of one stage is taken for that of another, and none cancels.
+ * @param states (tokens, hidden) each: the embeddings, after each block, the last through the final norm
+ */
+export function stageErrors(
+  config: Dinov2Config,
+  { size, pixels, states, weights }: { size: number; pixels: Float32Array; states: readonly Float32Array[]; weights: Weights },
+): StageError[] {
+  const { hidden_size: hidden, num_hidden_layers: layers, registers, layer_norm_eps: epsilon } = config;
+  const last = (states[0] as Float32Array).length / hidden - 1;
+  const tokens = [...new Set([0, registers, registers + 1, Math.floor(last / 2), last])];
+  const row = (stage: number, token: number): Float32Array =>
+    (states[stage] as Float32Array).subarray(token * hidden, (token + 1) * hidden);
+  const channels = Array.from({ length: 16 }, (_, i) => Math.floor((i * (hidden - 1)) / 15));
+  const stages: StageError[] = [];
+  const compare = (what: string, found: readonly Float32Array[], expected: readonly Float64Array[]): void => {
+    const off = found.map((x, n) => {
+      const largest = x.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
+      return (expected[n] as Float64Array).reduce((top, v, i) => Math.max(top, Math.abs(v - (x[i] as number))), 0) / largest;
+    });
+    stages.push({ what, tokens: found.length, error: off.reduce((a, b) => (b <= a ? a : b)) }); // NaN is the largest
+  };
+  const embedded = tokens.map((token) => Float32Array.from(channels, (c) => row(0, token)[c] as number));
+  compare('the embeddings', embedded, embeddingsOf(pixels, { size, tokens, channels }, config, weights));
+  for (let block = 0; block < layers; block++) {
+    const expected = blockOf(states[block] as Float32Array, block, tokens, config, weights);
+    compare(
+      `block ${block + 1}`,
+      tokens.map((token) => row(block + 1, token)),
+      expected,
+    );
+  }
+  const normed = tokens.map((token) => layerNorm(row(layers, token), weights('layernorm.weight'), weights('layernorm.bias'), epsilon));
+  compare(
+    'the last norm',
+    tokens.map((token) => row(layers + 1, token)),
+    normed,
+  );
+  return stages;
 }
