@@ -31,7 +31,7 @@ interface Sbom {
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string): string => readFileSync(`${ROOT}/${path}`, 'utf8');
-const manifest = JSON.parse(read('package.json')) as Record<'dependencies' | 'devDependencies' | 'peerDependencies', object | undefined>;
+const manifest = JSON.parse(read('package.json')) as Record<string, object | undefined>;
 const locked = Object.entries((JSON.parse(read('package-lock.json')) as { packages: Record<string, Locked> }).packages)
   .filter(([path]) => path !== '')
   .map(([path, entry]) => ({ ...entry, name: path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length) }));
@@ -40,17 +40,24 @@ const installed = locked.filter(({ dev }) => !dev);
 /** Packages with install scripts, none of which comes with ours; each is spoken of in docs/dependencies.md. */
 const WITH_INSTALL_SCRIPT = ['esbuild'];
 
-/** All that may be in the package. Modules come with their declarations, except those of the command line, which nothing imports. */
+/** All that may be in the package beside the modules that package.json names. */
 const PACKED = [
   /^(package\.json|README\.md|LICENSE)$/,
-  /^dist\/(?!web\/|cli\/)([\w-]+\/)*[\w-]+\.(js|d\.ts)$/,
-  /^dist\/cli\/([\w-]+\/)*[\w-]+\.js$/,
+  /^dist\/chunks\/[\w-]+\.js$/, // what the modules share
+  /^dist\/(runtime|serve)\/thread\.js$/, // started by their address
+  /^dist\/(?!web\/|cli\/)([\w-]+\/)*[\w-]+\.d\.ts$/,
   /^dist\/kernels\/(simd|relaxed)\.wasm$/,
   /^weights\/(README\.md|config\.json|preprocessor_config\.json|model\.safetensors)$/,
 ];
 
 /** What the build adds to the sources. */
-const MADE = /^dist\/kernels\/|^dist\/hosts\/builtin\/wasm\.d\.ts$/;
+const MADE = /^dist\/(kernels|chunks)\/|^dist\/hosts\/builtin\/wasm\.d\.ts$/;
+
+/** All strings in an object of objects. */
+function stringsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return Object.values(value ?? {}).flatMap(stringsIn);
+}
 
 function npm(...args: readonly string[]): string {
   return execFileSync('npm', args, {
@@ -89,18 +96,23 @@ test('no package that is installed has an install script, and no other but those
     locked.filter((each) => each.hasInstallScript).map((each) => each.name),
     WITH_INSTALL_SCRIPT,
   );
-  const { scripts } = JSON.parse(read('package.json')) as { scripts: object };
-  for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) assert.not.ok(Object.hasOwn(scripts, name), name);
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) assert.not.ok(Object.hasOwn(manifest.scripts ?? {}, name), name);
 });
 
 test('the package has just what it needs: modules that have a source, kernels, the embedded model', () => {
   const [pack] = JSON.parse(npm('pack', '--dry-run', '--json', '--ignore-scripts')) as [{ files: { path: string }[] }];
   const paths = pack.files.map(({ path }) => path);
+  const named = ['exports', 'imports', 'bin'].flatMap((field) => stringsIn(manifest[field])).map((path) => path.replace(/^\.\//, ''));
+  const modules = paths.filter((path) => path.endsWith('.js'));
+  const texts = modules.map(read);
   for (const path of paths) {
-    assert.ok(
-      PACKED.some((pattern) => pattern.test(path)),
-      `${path} should not be packed`,
-    );
+    assert.ok(named.includes(path) || PACKED.some((pattern) => pattern.test(path)), `${path} should not be packed`);
+    const file = path.slice(path.lastIndexOf('/') + 1);
+    if (path.startsWith('dist/chunks/'))
+      assert.ok(
+        texts.some((text) => text.includes(`/${file}`)),
+        `${path} is imported by nothing`,
+      );
     const source = path.replace(/^dist\//, 'src/').replace(/(\.d\.ts|\.js)$/, '.ts');
     if (path.startsWith('dist/') && !MADE.test(path))
       assert.ok(existsSync(`${ROOT}/${source}`), `${path} is left of a source that is gone`);
@@ -110,7 +122,7 @@ test('the package has just what it needs: modules that have a source, kernels, t
     'README.md',
     'dist/index.js',
     'dist/kernels/simd.wasm',
-    'dist/kernels/relaxed.js',
+    'dist/kernels/relaxed.wasm',
     'weights/model.safetensors',
   ]) {
     assert.ok(paths.includes(needed), `${needed} should be packed`);

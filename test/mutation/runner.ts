@@ -44,5 +44,6 @@ export async function runTest(shadow: Shadow, { test, names, limit }: RunOptions
     });
   });
   await worker.terminate();
+  if (told.environment) throw new Error(`${test}: ${told.failed}: were packages installed meanwhile?`);
   return told;
 }

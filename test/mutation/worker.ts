@@ -18,6 +18,8 @@ export interface Trace {
 export interface Told {
   /** What failed and how; undefined when all tests passed. */
   readonly failed: string | undefined;
+  /** Whether that is no fault of what is tested: a package went away. */
+  readonly environment?: boolean;
   readonly load: Trace;
   readonly tests: Readonly<Record<string, Trace>>;
 }
@@ -36,6 +38,7 @@ const { url, names } = workerData as Order;
 let load: Trace | undefined;
 const tests: Record<string, Trace> = {};
 let failed: string | undefined;
+let environment = false;
 try {
   await import(url);
   load = take();
@@ -44,6 +47,8 @@ try {
   });
   if (failure) failed = `${failure.name}: ${(failure.error as Error | undefined)?.message ?? failure.error}`;
 } catch (error) {
-  failed = `import: ${(error as Error).message}`;
+  const { code, message } = error as NodeJS.ErrnoException;
+  failed = `import: ${message}`;
+  environment = code === 'ERR_MODULE_NOT_FOUND' || code === 'ERR_UNSUPPORTED_DIR_IMPORT';
 }
-parentPort?.postMessage({ failed, load: load ?? take(), tests } satisfies Told);
+parentPort?.postMessage({ failed, environment, load: load ?? take(), tests } satisfies Told);

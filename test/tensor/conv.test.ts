@@ -232,4 +232,13 @@ test('what does not fit is refused by name', async () => {
   );
 });
 
+test('an image smaller than the kernel is refused with both sizes, height first', async () => {
+  const refused = (height: number, width: number, options: ConvolutionOptions, words: string): Promise<void> =>
+    refuses(() => conv2d(randomTensor([height, width, 1], 1), randomTensor([1, 1, 3, 2], 2), undefined, options), ShapeError, words);
+  await refused(2, 4, {}, 'at least the kernel, 3 x 2, found 2 x 4 padded by 0');
+  await refused(5, 1, {}, 'at least the kernel, 3 x 2, found 5 x 1 padded by 0');
+  assert.equal(conv2d(randomTensor([3, 2, 1], 1), randomTensor([1, 1, 3, 2], 2)).dims, [1, 1, 1]);
+  assert.equal(conv2d(randomTensor([1, 1, 1], 1), randomTensor([1, 1, 3, 2], 2), undefined, { padding: 1 }).dims, [1, 2, 1]);
+});
+
 test.run();

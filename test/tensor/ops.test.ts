@@ -325,4 +325,37 @@ test('clamp, normalize and binMean work on the last dimension of any tensor', as
   await refuses(() => clamp(new Tensor('int32', [1], [1]), 0, 1), DTypeError, 'clamp');
 });
 
+test('attention in integers is that in floats to some 12 bits, for any sizes, and keeps inside its memory', () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        queries: fc.nat({ max: 40 }),
+        keys: fc.nat({ max: 40 }),
+        heads: fc.integer({ min: 1, max: 3 }),
+        width: fc.integer({ min: 1, max: 19 }),
+      }),
+      fc.boolean(),
+      fc.nat(),
+      ({ queries, keys, heads, width }, masked, seed) => {
+        const [q, k, v] = [queries, keys, keys].map((rows, i) => randomTensor([rows, heads * width], seed + i)) as [Tensor, Tensor, Tensor];
+        const headMask = masked ? { headMask: randomFloats(heads, seed + 3) } : {};
+        const expected = reference.attention(q.data as Float32Array, k.data as Float32Array, v.data as Float32Array, {
+          ...{ queries, keys, heads, width },
+          ...headMask,
+        });
+        let kept: Tensor<'float32'> | undefined;
+        const found = attention(q, k, v, {
+          ...{ heads, integers: true, ...headMask },
+          probabilities: (p) => {
+            kept = p.clone();
+          },
+        });
+        assertWithin(found.data, expected.out, 5e-3, 'out');
+        assertWithin((kept as Tensor<'float32'>).data, expected.probabilities, 5e-3, 'probabilities');
+      },
+    ),
+    { seed: 7, numRuns: 100 },
+  );
+});
+
 test.run();

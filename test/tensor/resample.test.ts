@@ -131,4 +131,12 @@ test('sizes, filters and options that are none are refused by name', async () =>
     await refuses(() => run({ scaleFactor: [1, factor] }), ArgumentError, 'scaleFactor');
 });
 
+test('an image whose rows are larger than what is worked on at a time is resampled too', () => {
+  const [channels, width] = [1100, 1000];
+  const x = image(2, 1, channels, 9);
+  const y = resample(x, { height: 1, width, filter: 'bilinear' });
+  const mean = Float32Array.from({ length: channels }, (_, c) => ((x.data[c] as number) + (x.data[channels + c] as number)) / 2);
+  for (const column of [0, 1, width - 1]) assertWithin(y.data.subarray(column * channels, (column + 1) * channels), mean, 1e-6);
+});
+
 test.run();

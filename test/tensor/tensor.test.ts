@@ -245,4 +245,12 @@ test('a tensor in engine memory has the same views, and clone takes it out', () 
   ]);
 });
 
+test('what is wrong with dimensions, places and numbers is told with what was found', async () => {
+  await refuses(() => count(1).reshape(-1, -1), ShapeError, 'dimensions of 1 elements in all, as of [1], found [-1,-1]');
+  await refuses(() => count().slice(0), ShapeError, 'slice: expected 0 <= begin <= end <= 0 on [], found 0 to 0');
+  await refuses(() => count().at(-1), ShapeError, 'found -1 to 0');
+  await refuses(() => make('int64', [1n, 1.5], [2]), ArgumentError, 'data[1]: expected integers for dtype int64, found 1.5');
+  await refuses(() => make('uint8', [1, 2, 'x'], [3]), ArgumentError, 'data[2]: expected numbers for dtype uint8, found string');
+});
+
 test.run();
