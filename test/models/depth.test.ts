@@ -10,7 +10,9 @@ import {
 } from '../../src/index.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { golden, goldenPath, refuses, withFolder } from '../helpers.ts';
-import { assertSameBits, assertWithinOfLargest } from '../reference/compare.ts';
+import { assertAsExactAs, assertSameBits } from '../reference/compare.ts';
+import * as reference from '../reference/depth.ts';
+import { ACTIVATIONS } from '../reference/ops.ts';
 import { pixels, readTensors, TINY } from './helpers.ts';
 
 type AnyModel = typeof DPTForDepthEstimation;
@@ -33,8 +35,28 @@ const TINY_DEPTH = {
   initializer_range: 0.2,
 };
 
+/** The depth of a golden in float64: pixels (batch, channels, height, width) -> (batch, height, width) */
+async function exactDepth(name: string, pixels: Float32, { max_depth }: { max_depth?: number }): Promise<Float64Array> {
+  const weights = await readTensors(goldenPath(`${name}/model.safetensors`));
+  const get = (tensor: string): Float32 | undefined => weights.get(tensor) as Float32 | undefined;
+  const isDpt = name === 'depth-dpt';
+  const [batch, ...size] = pixels.dims as [number, number, number, number];
+  const [, height, width] = size;
+  const activation = ACTIVATIONS[name.endsWith('metric') ? 'sigmoid' : 'relu'];
+  const maps = Array.from({ length: batch }, (_, i) => {
+    const encoder = { layers: 4, heads: 4, patch: 14, posEmbed: 'size', norm: !isDpt } as const;
+    const stages = reference.stages((tensor) => get(`backbone.${tensor}`), pixels.at(i).data, size, encoder);
+    const full = [14 * Math.floor(height / 14), 14 * Math.floor(width / 14)] as const;
+    const options = isDpt
+      ? ({ readout: 'project', upsample: 'double', size: 'double' } as const)
+      : ({ readout: 'ignore', upsample: 'next', size: full } as const);
+    return reference.decode(get, stages, options).data.map((x) => activation(x) * (max_depth ?? 1));
+  });
+  return Float64Array.from(maps.flatMap((map) => [...map]));
+}
+
 for (const [name, Model] of Object.entries(CASES)) {
-  test(`${name}: the depth is that of transformers, and that of a trace the same to the bit`, async () => {
+  test(`${name}: the depth is that of transformers, as exact as its own, and that of a trace the same to the bit`, async () => {
     const io = await readTensors(goldenPath(`${name}/io.safetensors`));
     const model = await AutoModelForDepthEstimation.from_pretrained(goldenPath(name), { posEmbed: 'size' });
     assert.instance(model, Model);
@@ -43,7 +65,8 @@ for (const [name, Model] of Object.entries(CASES)) {
       const expected = io.get(`${call}.predicted_depth`) as Float32;
       const { predicted_depth } = await model(inputs);
       assert.equal(predicted_depth.dims, expected.dims);
-      assertWithinOfLargest(predicted_depth.data, expected.data, 1e-4, call);
+      const exact = await exactDepth(name, inputs.pixel_values, model.config as { max_depth?: number });
+      assertAsExactAs(predicted_depth.data, expected.data, exact, 1e-4, call);
       const traced = await model.trace(inputs);
       await traced({ pixel_values: pixelsLike(inputs.pixel_values) });
       assertSameBits((await traced(inputs)).predicted_depth.data, predicted_depth.data, `traced ${call}`);
