@@ -87,7 +87,8 @@ class ReassembleLayer {
     const [size, factor] = [neckSizes[level] as number, factors[level] as number];
     this.#readout = readout;
     this.#activation = activation;
-    this.#readoutProject = readout === 'project' ? new Linear(p.at(`readout_projects.${level}.0`), 2 * hiddenSize, hiddenSize) : undefined;
+    this.#readoutProject =
+      readout === 'project' ? new Linear(p.at(`readout_projects.${level}.0`).precise, 2 * hiddenSize, hiddenSize) : undefined;
     const layer = p.at(`layers.${level}`);
     this.#projection = new Conv2d(layer.at('projection'), hiddenSize, size, { kernel: 1 });
     if (factor > 1) this.#resize = new ConvTranspose2d(layer.at('resize'), size, size, { kernel: factor });

@@ -290,9 +290,13 @@ function correlation(a: Float32Array, b: Float32Array): number {
   return dot(u, v) / Math.sqrt(dot(u, u) * dot(v, v));
 }
 
+/**
+ * Least correlations of the outputs with those of float32. Measured on these models, whose encoder is 48 wide: 0.999997 and more with float16, 0.9994
+ * (DPT) and more with int8, most of which the encoder loses.
+ */
 for (const [dtype, least] of [
-  ['float16', 0.999],
-  ['int8', 0.96],
+  ['float16', 0.99999],
+  ['int8', 0.999],
 ] as const) {
   test(`the weights of heads are kept in ${dtype} too, rounded no further than that needs`, async () => {
     for (const [name, Model, output] of [
