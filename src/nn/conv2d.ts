@@ -1,5 +1,5 @@
 import type { Engine } from '../runtime/engine.ts';
-import { type ConvolutionOptions, convolutionOrder, convolve } from '../tensor/conv.ts';
+import { type ConvolutionOptions, type ConvolveOptions, convolutionOrder, convolve } from '../tensor/conv.ts';
 import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import type { Float32 } from '../tensor/place.ts';
 import type { Parameters } from './parameters.ts';
@@ -38,7 +38,7 @@ export class Conv2d {
   }
 
   /** (rows, columns, inputs) -> (floor((rows + 2 padding - kernel) / stride) + 1, the same of columns, outputs) */
-  forward(x: Float32, options: Pick<ConvolutionOptions, 'activation' | 'inputRelu'> = {}): Float32 {
+  forward(x: Float32, options: Pick<ConvolveOptions, 'activation' | 'inputRelu' | 'enlargeTo'> = {}): Float32 {
     return convolve(this.#engine, x, this.#matrix(), this.#kernel, { ...this.#geometry, ...options });
   }
 

@@ -8,6 +8,8 @@ import {
   Dinov2WithRegistersConfig,
   DPTForDepthEstimation,
 } from '../../src/index.ts';
+import type { Parameters } from '../../src/nn/parameters.ts';
+import type { Engine } from '../../src/runtime/engine.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { golden, goldenPath, refuses, withFolder } from '../helpers.ts';
 import { assertAsExactAs, assertSameBits } from '../reference/compare.ts';
@@ -127,6 +129,23 @@ test('the encoder shows its states on request, the depth comes first in a tuple'
   assert.is(all.hidden_states?.length, TINY.num_hidden_layers + 1);
   const [depth] = (await model(pixels(1), { return_dict: false })) as unknown as [Float32];
   assertSameBits(depth.data, all.predicted_depth.data);
+});
+
+test('maps are released when they were read, and no enlarged one is ever whole', async () => {
+  const fields = { ...TINY_DEPTH, backbone_config: { ...backbone_config, patch_size: 14, image_size: 224 } };
+  const wide = { neck_hidden_sizes: [8, 8], reassemble_factors: [4, 1], fusion_hidden_size: 256, add_projection: true };
+  const [side, channels] = [32 * 8, 128]; // of the map that the last but one convolution reads
+  for (const Model of [DPTForDepthEstimation, DepthAnythingForDepthEstimation]) {
+    const model = new Model({ ...fields, ...wide }, { initialize: false });
+    const { engine, parameters } = model as unknown as { engine: Engine; parameters: Parameters };
+    for (const { allocate } of parameters.all) allocate();
+    const weights = engine.reserved;
+    const traced = await model.trace({ height: 14 * 32, width: 14 * 32 }); // sets aside what a run takes
+    const maps = (engine.reserved - weights) / (4 * side * side * channels);
+    assert.ok(maps < 2, `${maps} maps`);
+    traced.dispose();
+    model.dispose();
+  }
 });
 
 test('readouts, biases and a projection of the head are as the configuration says', async () => {
