@@ -15,7 +15,7 @@ import { Engine } from '../../src/runtime/engine.ts';
 import type { KernelCall } from '../../src/runtime/threads.ts';
 import { type Float32, place } from '../../src/tensor/place.ts';
 import type { Dtype } from '../engines/engine.ts';
-import { LIMIT_FLOP, limit } from '../kernels/limit.ts';
+import { limits } from '../kernels/limit.ts';
 import { interleave, type Rounds, type Spread, timed } from '../measure.ts';
 import { DEPTH_ANYTHING, MODELS, type ModelName } from './configs.ts';
 
@@ -76,12 +76,12 @@ export async function heads({
   const cases = dtypes.flatMap((dtype) => [encoderCase(model, size, dtype), ...headCases(model, size, dtype)]);
   const flops: number[] = [];
   for (const { engine, run } of cases) flops.push(await countFlop(engine, run));
-  const bare = await limit((cases[0] as Case).engine.build);
+  const { floats: bare } = await limits((cases[0] as Case).engine.build);
   const { timings, rounds } = await interleave(
     [bare, ...cases].map(({ run }) => timed(run)),
     budget,
   );
-  const best = LIMIT_FLOP / timings[0].time.median;
+  const best = bare.work / timings[0].time.median;
   const results = cases.map(({ name, dtype }, i) => {
     const { time } = timings[i + 1];
     const first = cases.findIndex((other) => other.dtype === dtype); // the encoder
