@@ -5,7 +5,7 @@ import type { Dtype, Engine } from './engines/engine.ts';
 import { ENGINES } from './engines/index.ts';
 import { MODELS, type ModelName } from './models/configs.ts';
 
-export const SECTIONS = ['accuracy', 'kernels', 'models', 'fresh'] as const;
+export const SECTIONS = ['accuracy', 'kernels', 'models', 'heads', 'fresh'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** Sections that the chart shows. */
@@ -51,6 +51,7 @@ Sections, all of them if none is named:
   accuracy             differences from PyTorch
   kernels              single kernels, as a share of what the machine can do
   models               milliseconds a picture
+  heads                encoder and heads apart
   fresh                from the start of a process to the first result, and memory
 
 Options:

@@ -8,10 +8,11 @@ import { buildChild } from './engines/process.ts';
 import { kernels } from './kernels/kernels.ts';
 import { accuracy, accuracyOfEngines } from './models/accuracy.ts';
 import { fresh } from './models/fresh.ts';
+import { heads } from './models/heads.ts';
 import { speed } from './models/speed.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
 import { chart } from './report/chart.ts';
-import { accuracySection, freshSection, heading, kernelsSection, speedSection } from './report/markdown.ts';
+import { accuracySection, freshSection, heading, headsSection, kernelsSection, speedSection } from './report/markdown.ts';
 import type { Report } from './report/report.ts';
 
 /** Rounds at least, where a time is given. */
@@ -34,7 +35,7 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
     console.log(accuracySection('Differences from PyTorch, small models', report.accuracy));
   }
 
-  if (sections.some((section) => section !== 'accuracy') || real) {
+  if (sections.some((section) => section !== 'accuracy' && section !== 'heads') || real) {
     installPeers();
     await buildChild();
   }
@@ -66,6 +67,13 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
       report.models.push(result);
       console.log(speedSection(result));
     }
+  }
+
+  if (sections.includes('heads')) {
+    say('heads');
+    const rounds = { seconds, least: LEAST, most: quick ? 5 : 25, warmUp: 1 };
+    report.heads = await heads({ ...inputs[0], dtypes, rounds });
+    console.log(headsSection(report.heads));
   }
 
   if (sections.includes('fresh')) {

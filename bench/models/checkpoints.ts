@@ -14,6 +14,7 @@ import {
   DPTForDepthEstimation,
 } from '../../src/index.ts';
 import { spreadBlocks } from '../../src/models/recognition.ts';
+import { DEPTH_ANYTHING, type ModelName } from './configs.ts';
 
 interface Size {
   /** As the authors write it, and as the hub does. */
@@ -42,13 +43,6 @@ const SIZES: readonly Size[] = [
   size('g', 'giant', 1536, 40, { use_swiglu_ffn: true }),
 ];
 
-/** Neck and fusion of Depth Anything. */
-const DEPTH_ANYTHING: Readonly<Record<string, readonly [neck: readonly number[], fusion: number]>> = {
-  s: [[48, 96, 192, 384], 64],
-  b: [[96, 192, 384, 768], 128],
-  l: [[256, 512, 1024, 1024], 256],
-};
-
 type Class = new (config: Dinov2Config, options: { initialize: false }) => { num_parameters(): number; dispose(): void };
 
 function count(Model: unknown, fields: object): number {
@@ -73,8 +67,7 @@ const labels = { num_labels: 1000 };
 const depthAnything = ({ letter, fields, width, depth }: Size): object => ({
   backbone_config: { model_type: 'dinov2', ...fields, out_indices: spreadBlocks(depth), reshape_hidden_states: false },
   reassemble_hidden_size: width,
-  neck_hidden_sizes: DEPTH_ANYTHING[letter]?.[0],
-  fusion_hidden_size: DEPTH_ANYTHING[letter]?.[1],
+  ...DEPTH_ANYTHING[letter.toUpperCase() as ModelName],
 });
 const [small] = SIZES as readonly [Size, ...Size[]];
 const encoder = (rest: string): string => `from_pretrained('dinov2_vits14_pretrain.pth', { head: 'dinov2_vits14_${rest}_head.pth' })`;

@@ -9,6 +9,15 @@ export const MODELS = {
 
 export type ModelName = keyof typeof MODELS;
 
+/** Channels of the levels and of the fusion of Depth Anything on each. */
+export const DEPTH_ANYTHING: Readonly<
+  Record<ModelName, { readonly neck_hidden_sizes: readonly number[]; readonly fusion_hidden_size: number }>
+> = {
+  S: { neck_hidden_sizes: [48, 96, 192, 384], fusion_hidden_size: 64 },
+  B: { neck_hidden_sizes: [96, 192, 384, 768], fusion_hidden_size: 128 },
+  L: { neck_hidden_sizes: [256, 512, 1024, 1024], fusion_hidden_size: 256 },
+};
+
 /** With random weights, the same each time. */
 export function randomModel(name: ModelName): Dinov2Model {
   return new Dinov2Model(MODELS[name], { seed: 1 });

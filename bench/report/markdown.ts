@@ -3,6 +3,7 @@ import type { Spread } from '../measure.ts';
 import type { Differences } from '../models/accuracy.ts';
 import { labelOf, type Skipped } from '../models/cases.ts';
 import type { Fresh } from '../models/fresh.ts';
+import type { Heads } from '../models/heads.ts';
 import type { Speed } from '../models/speed.ts';
 import type { Report } from './report.ts';
 
@@ -70,6 +71,26 @@ export function speedSection({ model, size, rounds, results, skipped, scaling }:
         scaling.map(({ what, threads, speedup }) => [what, String(threads), withSpread(speedup, 2)]),
       ),
     skippedList(skipped),
+  );
+}
+
+export function headsSection({ model, size, rounds, results }: Heads): string {
+  return section(
+    `Encoder and heads apart, ViT-${model}/14 at ${size} x ${size}, one thread, ${rounds} rounds`,
+    table(
+      ['part', 'weights', 'ms', 'time to the encoder', 'arithmetic to it', 'GFLOP', 'GFLOP/s', 'of the limit'],
+      results.map(({ name, dtype, time, ratio, gflop, arithmetic, share }) => [
+        name,
+        dtype,
+        withSpread(time, time.median < 10 ? 2 : 0),
+        ratio.median.toFixed(3),
+        arithmetic.toFixed(3),
+        gflop.toFixed(gflop < 1 ? 4 : 1),
+        ((gflop / time.median) * 1e3).toFixed(1),
+        `${(share * 100).toFixed(0)} %`,
+      ]),
+    ),
+    'GFLOP are those of matrix products and attention. The limit is that of float32 multiply-adds, which integers may exceed.',
   );
 }
 

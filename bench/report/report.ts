@@ -1,6 +1,7 @@
 import type { KernelResult } from '../kernels/kernels.ts';
 import type { Differences } from '../models/accuracy.ts';
 import type { Fresh } from '../models/fresh.ts';
+import type { Heads } from '../models/heads.ts';
 import type { Speed } from '../models/speed.ts';
 
 /** Everything that was measured: what --json writes. */
@@ -16,5 +17,6 @@ export interface Report {
   accuracyOfEngines?: Differences;
   kernels?: readonly KernelResult[];
   readonly models: Speed[];
+  heads?: Heads;
   fresh?: Fresh;
 }

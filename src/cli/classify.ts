@@ -10,6 +10,7 @@ import {
 import type { Float32 } from '../tensor/index.ts';
 import { type BatchOptions, type Job, runBatch, type Setup } from './batch.ts';
 import { checkFits, openEncoder } from './frozen.ts';
+import { readLabels } from './labels.ts';
 import { FORMATS, type Result } from './results.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -18,6 +19,8 @@ export interface ClassifyOptions extends BatchOptions {
   readonly top?: number;
   /** In place of the model's: a classifier that `dinov2 probe fit` has written, or a linear head of facebookresearch/dinov2. */
   readonly head?: string;
+  /** A file with the names of the labels, in place of the model's. */
+  readonly labels?: string;
 }
 
 /** `dinov2 classify`: the labels with the highest scores. See {@link runBatch}. */
@@ -32,8 +35,12 @@ export function classifyImages(inputs: readonly string[], options: ClassifyOptio
   });
 }
 
-async function byModel({ source, loading, processor }: Setup, { head, top = 5, exifOrientation }: ClassifyOptions): Promise<Job> {
-  const model = await AutoModelForImageClassification.from_pretrained(source, { ...loading, ...(head !== undefined && { head }) });
+async function byModel(
+  { source, loading, processor }: Setup,
+  { head, labels: file, top = 5, exifOrientation }: ClassifyOptions,
+): Promise<Job> {
+  const options = { ...loading, ...(await readLabels(file)), ...(head !== undefined && { head }) };
+  const model = await AutoModelForImageClassification.from_pretrained(source, options);
   return {
     async run(image) {
       const { pixel_values } = await processor(image, { exifOrientation });

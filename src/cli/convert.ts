@@ -4,10 +4,12 @@ import type { ProgressInfo } from '../hub/progress.ts';
 import { convertCheckpoint } from '../models/converting.ts';
 import type { Terminal } from './terminal.ts';
 
+const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
+
 interface Options {
   readonly output: string;
   readonly head?: string;
-  readonly dtype: 'float32' | 'float16' | 'bfloat16';
+  readonly dtype: (typeof DTYPES)[number];
   readonly attentionHeads?: number;
   readonly overwrite?: boolean;
 }
@@ -22,7 +24,9 @@ export function addConvert(program: Command, terminal: Terminal): Command {
     .argument('<source>', 'a .pth file, or the folder of a model')
     .requiredOption('--output <folder>', 'where config.json, model.safetensors and preprocessor_config.json are written')
     .option('--head <file>', 'a classifier on one layer or a DPT depth head in a file of its own, to go on the encoder')
-    .addOption(new Option('--dtype <type>', 'kind of numbers').choices(['float32', 'float16', 'bfloat16']).default('float32'))
+    .addOption(
+      new Option('--dtype <type>', `kind of numbers: ${DTYPES.join(', ')}; dinov2 quantize makes int8`).argParser(dtype).default('float32'),
+    )
     .addOption(new Option('--attention-heads <number>', 'where they are not 64 wide, which tensors do not tell').argParser(positive))
     .option('--overwrite', 'replace files that are there already')
     .addHelpText(
@@ -74,6 +78,13 @@ function showBytes(stderr: Terminal['stderr']): ((info: ProgressInfo | undefined
     if (bar.isActive) bar.update(value);
     else bar.start(total, value);
   };
+}
+
+function dtype(text: string): Options['dtype'] {
+  const found = DTYPES.find((name) => name === text);
+  if (found) return found;
+  const other = text === 'int8' ? ' Weights of 8 bits are what dinov2 quantize writes.' : '';
+  throw new InvalidArgumentError(`Expected one of ${DTYPES.join(', ')}.${other}`);
 }
 
 function positive(text: string): number {

@@ -76,6 +76,7 @@ const CLASSES = { name: 'folder', description: 'a folder with a folder of PNG an
 
 /** The default of several numbers. */
 const ONE: readonly number[] = [1];
+const LABELS = 'names of the labels, one a line or as JSON, where the model has none';
 
 const SUBCOMMANDS: readonly Subcommand[] = [
   {
@@ -96,6 +97,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
         '--head <file>',
         "in place of the model's: a classifier from dinov2 probe fit, or a linear head of facebookresearch/dinov2",
       ),
+      new Option('--labels <file>', LABELS),
     ],
     examples: [
       'classify cat.jpg dog.png',
@@ -197,6 +199,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     formats: FORMATS,
     options: [
       new Option('--head <file>', 'a segmentation head of facebookresearch/dinov2, for a model that is an encoder'),
+      new Option('--labels <file>', LABELS),
       new Option('--pictures <folder>', 'write each image with the labels as colours, and a legend, IMAGE.segments.png'),
       new Option('--scales <numbers...>', 'sizes at which images are seen; the authors: 1 1.32 1.73 2.28 3')
         .argParser(numbers)

@@ -1,7 +1,8 @@
 import { pipeline, RawImage } from '../index.ts';
-import { encodePng, segmentationPicture } from '../plot/index.ts';
+import { encodePng, type LabelColors, segmentationPicture } from '../plot/index.ts';
 import { segmentsOf } from '../tasks/index.ts';
 import { type BatchOptions, runBatch } from './batch.ts';
+import { readLabels } from './labels.ts';
 import { picturePaths, writePicture } from './pictures.ts';
 import { FORMATS } from './results.ts';
 import type { Terminal } from './terminal.ts';
@@ -13,6 +14,8 @@ export interface SegmentOptions extends BatchOptions {
   readonly pictures?: string;
   /** Sizes at which the image is seen, whose results are averaged. Default 1. */
   readonly scales?: readonly number[];
+  /** A file with the names of the labels. */
+  readonly labels?: string;
   /** Whether mirror images are averaged in. */
   readonly flip?: boolean;
 }
@@ -24,14 +27,20 @@ export function segmentImages(inputs: readonly string[], options: SegmentOptions
     formats: FORMATS,
     async open({ source, loading, images }) {
       const pictures = options.pictures && picturePaths(options.pictures, images, { option: 'pictures', ending: '.segments.png' });
-      const segmenter = await pipeline('image-segmentation', source, { ...loading, ...(head !== undefined && { head }) });
+      const labels = await readLabels(options.labels);
+      const segmenter = await pipeline('image-segmentation', source, { ...loading, ...labels, ...(head !== undefined && { head }) });
+      const colors = colorsOf(segmenter.model.config.id2label);
       return {
         async run(path) {
           const image = await RawImage.read(path, { exifOrientation });
           const segmentation = await segmenter.segment(image, { scales, flip, signal: loading.signal });
           const segments = segmentsOf(segmentation, segmenter.model.config.id2label);
           const picture = pictures ? pictures.get(path) : undefined;
-          if (picture) await writePicture(picture, await encodePng(segmentationPicture(image.rgb(), segmentation, { segments })));
+          if (picture)
+            await writePicture(
+              picture,
+              await encodePng(segmentationPicture(image.rgb(), segmentation, { segments, ...(colors && { colors }) })),
+            );
           const lines = [...segments]
             .sort((a, b) => b.part - a.part)
             .map(({ part, label }) => `  ${(part < 0.0005 ? '<0.1' : (part * 100).toFixed(1)).padStart(5)} %  ${label}`);
@@ -43,4 +52,10 @@ export function segmentImages(inputs: readonly string[], options: SegmentOptions
       };
     },
   });
+}
+
+/** The colours that pictures of a data set usually have, if it is one of those that heads were published for. */
+function colorsOf(id2label: Readonly<Record<number, string>>): LabelColors | undefined {
+  const first = id2label[0];
+  return first === 'wall' ? 'ade20k' : first === 'background' ? 'voc2012' : undefined;
 }

@@ -2,15 +2,16 @@ import { Conv2d } from '../nn/conv2d.ts';
 import type { Parameters } from '../nn/parameters.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { multiply } from '../tensor/ops.ts';
-import { type Float32, placed } from '../tensor/place.ts';
+import { type Float32, keep, placed } from '../tensor/place.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { doubled, type Size, toSize } from './dpt.ts';
+import { doubled, type Size, type ToEnlarge } from './dpt.ts';
 
 /** Channels of the last but one convolution of DPT's head. */
 const DPT_HIDDEN = 32;
 
 /** The depth head of DPT (Ranftl et al. 2021, supplement): transformers, models/dpt/modeling_dpt.py, `DPTDepthEstimationHead`. */
 export class DptDepthHead {
+  readonly #engine: Engine;
   readonly #projection: Conv2d | undefined;
   readonly #conv1: Conv2d;
   readonly #conv2: Conv2d;
@@ -18,19 +19,21 @@ export class DptDepthHead {
 
   constructor(p: Parameters, channels: number, { projection }: { projection: boolean }) {
     const half = Math.floor(channels / 2);
+    this.#engine = p.engine;
     this.#projection = projection ? new Conv2d(p.at('projection'), channels, channels, { kernel: 3, padding: 1 }) : undefined;
     this.#conv1 = new Conv2d(p.at('head.0'), channels, half, { kernel: 3, padding: 1 });
     this.#conv2 = new Conv2d(p.at('head.2'), half, DPT_HIDDEN, { kernel: 3, padding: 1 });
     this.#conv3 = new Conv2d(p.at('head.4'), DPT_HIDDEN, 1, { kernel: 1 });
   }
 
-  /** (rows, columns, channels) -> (2 rows, 2 columns), from 0 */
-  forward(fused: Float32): Float32 {
-    let x = this.#projection?.forward(fused, { activation: 'relu' }) ?? fused; // (rows, columns, channels)
-    x = this.#conv1.forward(x); // (rows, columns, channels / 2)
-    x = toSize(x, doubled(x), { alignCorners: true });
-    x = this.#conv2.forward(x, { activation: 'relu' }); // (2 rows, 2 columns, 32)
-    x = this.#conv3.forward(x, { activation: 'relu' }); // (2 rows, 2 columns, 1)
+  /** (rows, columns, channels), enlarged to (height, width) -> (2 height, 2 width), from 0 */
+  forward({ x: fused, enlargeTo }: ToEnlarge): Float32 {
+    let x = keep(this.#engine, () => {
+      if (!this.#projection) return this.#conv1.forward(fused, { enlargeTo });
+      return this.#conv1.forward(this.#projection.forward(fused, { activation: 'relu', enlargeTo })); // from (height, width, channels)
+    }); // (height, width, channels / 2)
+    x = this.#conv2.forward(x, { activation: 'relu', enlargeTo: doubled(x) }); // (2 height, 2 width, 32)
+    x = this.#conv3.forward(x, { activation: 'relu' }); // (2 height, 2 width, 1)
     return x.reshape(...x.dims.slice(0, 2));
   }
 }
@@ -65,10 +68,9 @@ export class DepthAnythingHead {
   }
 
   /** (rows, columns, channels) -> (height, width) */
-  forward(fused: Float32, [height, width]: Size): Float32 {
-    let x = this.#conv1.forward(fused); // (rows, columns, channels / 2)
-    x = toSize(x, [height, width], { alignCorners: true });
-    x = this.#conv2.forward(x, { activation: 'relu' }); // (height, width, hidden)
+  forward({ x: fused, enlargeTo }: ToEnlarge, [height, width]: Size): Float32 {
+    let x = this.#conv1.forward(fused, { enlargeTo }); // (rows, columns, channels / 2), as enlarged
+    x = this.#conv2.forward(x, { activation: 'relu', enlargeTo: [height, width] }); // (height, width, hidden)
     x = this.#conv3.forward(x, { activation: this.#isMetric ? 'sigmoid' : 'relu' }); // (height, width, 1)
     if (this.#maxDepth !== 1) x = multiply(x.reshape(-1, 1), this.#number(this.#maxDepth));
     return x.reshape(height, width);

@@ -6,7 +6,7 @@ import type { Engine } from '../runtime/engine.ts';
 import type { Activation } from '../runtime/kernels.ts';
 import { concatChannels } from '../tensor/conv.ts';
 import { add } from '../tensor/ops.ts';
-import type { Float32 } from '../tensor/place.ts';
+import { type Float32, keep } from '../tensor/place.ts';
 import { resample } from '../tensor/resample.ts';
 
 /** What the class token does to the patches: nothing, is added, or joins them in a linear layer. */
@@ -46,6 +46,7 @@ export interface Stage {
  * models/depth_anything/modeling_depth_anything.py.
  */
 export class DptNeck {
+  readonly #engine: Engine;
   readonly #reassemble: readonly ReassembleLayer[];
   readonly #convs: readonly Conv2d[];
   readonly #fusion: readonly FusionLayer[];
@@ -54,6 +55,7 @@ export class DptNeck {
 
   constructor(p: Parameters, options: DptNeckOptions) {
     const { neckSizes, fusionSize, outputLevel, residualBias: bias, upsample } = options;
+    this.#engine = p.engine;
     this.#reassemble = neckSizes.map((_, level) => new ReassembleLayer(p.at('reassemble_stage'), level, options));
     this.#convs = neckSizes.map((size, i) => new Conv2d(p.at(`convs.${i}`), size, fusionSize, { kernel: 3, padding: 1, bias: false }));
     this.#fusion = neckSizes.map((_, i) => new FusionLayer(p.at(`fusion_stage.layers.${i}`), fusionSize, { bias, skip: i > 0 }));
@@ -61,17 +63,23 @@ export class DptNeck {
     this.#upsample = upsample;
   }
 
-  /** One stage a level, the shallowest first -> (rows, columns, fusion) */
-  forward(stages: readonly Stage[]): Float32 {
-    const [deepest, ...rest] = stages
-      .map((stage, level) => (this.#convs[level] as Conv2d).forward((this.#reassemble[level] as ReassembleLayer).forward(stage)))
-      .reverse() as [Float32, ...Float32[]]; // (rows, columns, fusion) of each
-    let x = deepest;
-    for (const [i, layer] of this.#fusion.slice(0, this.#outputLevel + 1).entries()) {
-      const next = this.#upsample === 'next' ? rest[i] : undefined;
-      x = layer.forward(x, rest[i - 1], next ? sizeOf(next) : doubled(x));
-    }
-    return x;
+  /** One stage a level, the shallowest first -> (rows, columns, fusion), and what it is still to be enlarged to */
+  forward(stages: readonly Stage[]): ToEnlarge {
+    const engine = this.#engine;
+    let enlargeTo: Size = [0, 0];
+    const x = keep(engine, () => {
+      const level = (stage: Stage, i: number): Float32 =>
+        keep(engine, () => (this.#convs[i] as Conv2d).forward((this.#reassemble[i] as ReassembleLayer).forward(stage)));
+      const [deepest, ...rest] = stages.map(level).reverse() as [Float32, ...Float32[]]; // (rows, columns, fusion) of each
+      enlargeTo = sizeOf(deepest);
+      return this.#fusion.slice(0, this.#outputLevel + 1).reduce((from, layer, i) => {
+        const fused = keep(engine, () => layer.forward(toSize(from, enlargeTo, { alignCorners: true }), rest[i - 1]));
+        const next = this.#upsample === 'next' ? rest[i] : undefined;
+        enlargeTo = next ? sizeOf(next) : doubled(fused);
+        return fused;
+      }, deepest);
+    });
+    return { x, enlargeTo };
   }
 }
 
@@ -87,7 +95,8 @@ class ReassembleLayer {
     const [size, factor] = [neckSizes[level] as number, factors[level] as number];
     this.#readout = readout;
     this.#activation = activation;
-    this.#readoutProject = readout === 'project' ? new Linear(p.at(`readout_projects.${level}.0`), 2 * hiddenSize, hiddenSize) : undefined;
+    this.#readoutProject =
+      readout === 'project' ? new Linear(p.at(`readout_projects.${level}.0`).precise, 2 * hiddenSize, hiddenSize) : undefined;
     const layer = p.at(`layers.${level}`);
     this.#projection = new Conv2d(layer.at('projection'), hiddenSize, size, { kernel: 1 });
     if (factor > 1) this.#resize = new ConvTranspose2d(layer.at('resize'), size, size, { kernel: factor });
@@ -134,32 +143,41 @@ class FusionLayer {
     this.#residual2 = new ResidualUnit(p.at('residual_layer2'), channels, { bias });
   }
 
-  /** x and skip (rows, columns, channels), both changed -> (height, width, channels) */
-  forward(x: Float32, skip: Float32 | undefined, [height, width]: Size): Float32 {
+  /**
+   * x and skip (rows, columns, channels), both changed -> (rows, columns, channels), to be enlarged. transformers enlarges in front of the projection;
+   * a 1x1 convolution commutes with a resampling whose weights sum to 1, and before it there is less to do.
+   */
+  forward(x: Float32, skip: Float32 | undefined): Float32 {
     if (skip && this.#residual1) {
       const side = toSize(skip, sizeOf(x), { alignCorners: false });
       this.#residual1.addTo(side);
       add(x, side, { out: x });
     }
     this.#residual2.addTo(x);
-    // transformers enlarges first; a 1x1 convolution commutes with a resampling whose weights sum to 1, and before it there is less to do
-    return toSize(this.#projection.forward(x), [height, width], { alignCorners: true });
+    return this.#projection.forward(x);
   }
 }
 
 export type Size = readonly [height: number, width: number];
 
+/** A map (rows, columns, channels) that is to be enlarged, which is best left to the convolution that reads it: bilinear, corners aligned. */
+export interface ToEnlarge {
+  readonly x: Float32;
+  readonly enlargeTo: Size;
+}
+
 /** Bilinear: (rows, columns, channels) -> (height, width, channels); x itself if it has that size */
-export function toSize(x: Float32, [height, width]: Size, { alignCorners }: { alignCorners: boolean }): Float32 {
+function toSize(x: Float32, [height, width]: Size, { alignCorners }: { alignCorners: boolean }): Float32 {
   const [rows, columns] = sizeOf(x);
   return rows === height && columns === width ? x : resample(x, { height, width, filter: 'bilinear', alignCorners });
 }
 
-export function doubled(x: Float32): Size {
+/** Twice the size of a map (rows, columns, ...). */
+export function doubled(x: Pick<Float32, 'dims'>): Size {
   const [rows, columns] = sizeOf(x);
   return [2 * rows, 2 * columns];
 }
 
-function sizeOf({ dims }: Float32): Size {
+function sizeOf({ dims }: Pick<Float32, 'dims'>): Size {
   return [dims[0] as number, dims[1] as number];
 }

@@ -16,7 +16,7 @@ export class ImageClassifier {
   constructor(p: Parameters, { width, labels, layers = 1 }: { width: number; labels: number; layers?: number }) {
     const features = (layers + 1) * width;
     this.outputs = labels || features;
-    this.#classifier = labels ? new Linear(p.at('classifier'), features, labels) : undefined;
+    this.#classifier = labels ? new Linear(p.at('classifier').precise, features, labels) : undefined;
   }
 
   /** classTokens (layers * width), of the earliest block first, and patches (patches, width), after the final layer norm -> (outputs) */

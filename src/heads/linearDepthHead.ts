@@ -40,14 +40,15 @@ export class LinearDepthHead {
     this.#engine = p.engine;
     this.#range = range;
     this.#bins = bins;
-    const own = p.at('conv_depth');
-    const make = (): Halves => new Halves(p, { width, layers, bins });
+    const own = p.at('conv_depth').precise;
+    const make = (): Halves => new Halves(own, { width, layers, bins });
     let made: Halves | undefined;
     const halves = (): Halves => {
       made ??= make();
       return made;
     };
     this.#halves = own.declare('weight', [bins, 2 * layers * width, 1, 1], 'normal', {
+      dtype: own.dtype,
       allocate: halves,
       load: (form, value) => form.loadWeight(value.data),
       read: (form) => form.readWeight(),

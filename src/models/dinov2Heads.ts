@@ -132,7 +132,7 @@ export class Dinov2ForDepthEstimation extends PaddingModel<Dinov2DepthConfig, De
   }
 }
 
-/** Pixels, as in the configurations that are published beside the heads. */
+/** Pixels: `test_cfg` of dinov2_vits14_voc2012_ms_config.py and of dinov2_vits14_ade20k_linear_config.py, which are published beside the heads. */
 const MULTI_SCALE: Protocol = { window: 640, stride: 320 };
 const LINEAR: Protocol = { window: 512, stride: 341 };
 

@@ -5,6 +5,7 @@ import { ArgumentError, CheckpointError } from '../errors.ts';
 import { describe, type JsonObject } from '../files/json.ts';
 import type { ModelSource } from '../files/source.ts';
 import type { Dinov2Config, Dinov2ConfigFields } from './config.ts';
+import { labelNamesOf } from './labelNames.ts';
 import { fileOf, spreadBlocks } from './recognition.ts';
 
 export type HeadKind = 'classifier' | 'linear depth head' | 'DPT depth head' | 'segmentation head' | 'projection head';
@@ -97,7 +98,8 @@ export function recogniseHead(head: Checkpoint, encoder: Dinov2Config, encoderNa
   if (head.entries.has('decode_head.conv_seg.weight') && head.entries.has('decode_head.bn.weight')) {
     const [num_labels, channels] = dimsOf('decode_head.conv_seg.weight');
     const layers = layersOf('segmentation head', channels, 1, 0);
-    return { kind: 'segmentation head', fields: { num_labels, out_indices: lastBlocks(layers) } };
+    const id2label = labelNamesOf(fileOf(head.name), num_labels ?? 0);
+    return { kind: 'segmentation head', fields: { ...(id2label ? { id2label } : { num_labels }), out_indices: lastBlocks(layers) } };
   }
   if (head.entries.has('dino_head.last_layer.weight_v')) {
     const kind = 'projection head';

@@ -127,11 +127,14 @@ export function randomize(parameters: Parameters, { deviation, seed }: { deviati
   }
 }
 
-/** The tensors of a checkpoint that keep a parameter, read when their turn comes: with `int8` integers where the layer has them, else float32. */
+/**
+ * The tensors of a checkpoint that keep a parameter, read when their turn comes: with `int8` integers where the layer has them, else floats of the
+ * kind that the layer has.
+ */
 export function savedTensors(parameter: Parameter, name: string, dtype: 'float32' | 'float16' | 'bfloat16' | 'int8'): NamedTensor[] {
   const weight = dtype === 'int8' ? parameter.readQuantized?.() : undefined;
   if (weight) return quantizedTensors(name, parameter.dims, weight);
-  const kind = dtype === 'int8' ? 'float32' : dtype;
+  const kind = dtype !== 'int8' ? dtype : parameter.dtype === 'float16' ? 'float16' : 'float32';
   return [
     {
       name,

@@ -100,7 +100,7 @@ export class BatchNormConv2d {
       const value = (): Float32 => loaded ?? new Tensor('float32', new Float32Array(sizeOf(dims)), dims);
       const matrix = p.declare(name, dims, initial, {
         allocate: () => {
-          packed ??= createMatrix(p.engine, p.dtype, outputs, inputs);
+          packed ??= createMatrix(p.engine, p.precise.dtype, outputs, inputs);
           return packed;
         },
         load: (form, given) => {

@@ -1,5 +1,5 @@
 import type { Engine } from '../runtime/engine.ts';
-import { type ConvolutionOptions, convolutionOrder, convolve } from '../tensor/conv.ts';
+import { type ConvolutionOptions, type ConvolveOptions, convolutionOrder, convolve } from '../tensor/conv.ts';
 import type { PackedMatrix } from '../tensor/matrix/packedMatrix.ts';
 import type { Float32 } from '../tensor/place.ts';
 import type { Parameters } from './parameters.ts';
@@ -11,7 +11,14 @@ export interface Conv2dOptions extends Pick<ConvolutionOptions, 'stride' | 'padd
   bias?: boolean;
 }
 
-/** Convolution of an image with the channels last; weight (outputs, inputs, kernel, kernel) and bias (outputs) as of `torch.nn.Conv2d`. */
+/** With fewer outputs, making the inputs integers takes what multiplying integers saves. */
+const FEW_OUTPUTS = 64;
+
+/**
+ * Convolution of an image with the channels last; weight (outputs, inputs, kernel, kernel) and bias (outputs) as of `torch.nn.Conv2d`. 8 bits are for
+ * those that do the work: 1x1 convolutions and those of few outputs are a tenth of a depth head's arithmetic and two thirds of what 8 bits lose in it
+ * (bench/README.md).
+ */
 export class Conv2d {
   readonly #engine: Engine;
   readonly #matrix: () => PackedMatrix;
@@ -20,7 +27,8 @@ export class Conv2d {
 
   constructor(p: Parameters, inputs: number, outputs: number, { kernel, bias = true, ...geometry }: Conv2dOptions) {
     this.#engine = p.engine;
-    this.#matrix = p.orderedMatrix(
+    const own = kernel === 1 || outputs < FEW_OUTPUTS ? p.precise : p;
+    this.#matrix = own.orderedMatrix(
       [outputs, inputs, kernel, kernel],
       bias ? outputs : 0,
       convolutionOrder(outputs, inputs, kernel, kernel),
@@ -30,7 +38,7 @@ export class Conv2d {
   }
 
   /** (rows, columns, inputs) -> (floor((rows + 2 padding - kernel) / stride) + 1, the same of columns, outputs) */
-  forward(x: Float32, options: Pick<ConvolutionOptions, 'activation' | 'inputRelu'> = {}): Float32 {
+  forward(x: Float32, options: Pick<ConvolveOptions, 'activation' | 'inputRelu' | 'enlargeTo'> = {}): Float32 {
     return convolve(this.#engine, x, this.#matrix(), this.#kernel, { ...this.#geometry, ...options });
   }
 

@@ -17,6 +17,8 @@ export interface Parameter {
   readonly name: string;
   readonly dims: readonly number[];
   readonly initial: Initial;
+  /** The kind of number that it is kept in. */
+  readonly dtype: WeightDType;
   /** About the memory that it takes. */
   readonly bytes: number;
   /** Takes engine memory for it, once. */
@@ -45,8 +47,8 @@ export interface MatrixOptions {
 
 /** How a layer keeps a parameter. */
 interface Keeping<Form> {
-  /** Of an element; default 4. */
-  bytes?: number;
+  /** Default float32. */
+  dtype?: WeightDType;
   allocate(): Form;
   load(form: Form, value: Float32, mean?: Float32Array): void;
   loadQuantized?(form: Form, weight: QuantizedWeight): void;
@@ -85,6 +87,11 @@ export class Parameters {
   /** The same list, for the parameters whose names begin with `name`. */
   at(name: string): Parameters {
     return new Parameters(this.engine, this.dtype, `${this.#prefix}${name}.`, this.#list);
+  }
+
+  /** The same for matrices that 8 bits would cost more than they save: a model of int8 keeps them in float16. */
+  get precise(): Parameters {
+    return new Parameters(this.engine, this.dtype === 'int8' ? 'float16' : this.dtype, this.#prefix, this.#list);
   }
 
   /** Declares a tensor that is kept as it is. */
@@ -152,7 +159,7 @@ export class Parameters {
           )
         : lastBias;
     const matrix = this.declare<PackedMatrix>('weight', dims, 'normal', {
-      bytes: BYTES[dtype],
+      dtype,
       allocate,
       load: (packed, value, mean) =>
         this.engine.scope(() => {
@@ -196,7 +203,7 @@ export class Parameters {
     name: string,
     dims: readonly number[],
     initial: Initial,
-    { bytes = 4, allocate, load, loadQuantized, read, readQuantized, watch }: Keeping<Form>,
+    { dtype = 'float32', allocate, load, loadQuantized, read, readQuantized, watch }: Keeping<Form>,
   ): () => Form {
     const full = this.#prefix + name;
     let form: Form | undefined;
@@ -208,7 +215,8 @@ export class Parameters {
       name: full,
       dims,
       initial,
-      bytes: sizeOf(dims) * bytes,
+      dtype,
+      bytes: sizeOf(dims) * BYTES[dtype],
       allocate: () => {
         form ??= allocate();
       },

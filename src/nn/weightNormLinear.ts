@@ -26,6 +26,7 @@ export class WeightNormLinear {
       read: () => new Tensor('float32', gains.slice(), [outputs, 1]),
     });
     this.#matrix = p.declare<PackedMatrix>('weight_v', [outputs, inputs], 'normal', {
+      dtype: p.dtype,
       allocate: () => createMatrix(engine, p.dtype, outputs, inputs),
       load: (matrix, value) => {
         matrix.pack(value);

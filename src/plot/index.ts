@@ -8,4 +8,4 @@ export { drawLine, drawMark, markRadius, matchPicture } from './matches.ts';
 export { type HeatPictureOptions, heatPicture, type PcaPictureOptions, pcaPicture } from './overlay.ts';
 export { captioned, colorPicture, sideBySide, stacked } from './picture.ts';
 export { encodeGray16, encodePng } from './png.ts';
-export { labelColor, type SegmentationPictureOptions, segmentationPicture } from './segmentation.ts';
+export { type LabelColors, labelColor, type SegmentationPictureOptions, segmentationPicture } from './segmentation.ts';

@@ -1,10 +1,12 @@
 import { ArgumentError, ShapeError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { type Activation, TILE_ROWS } from '../runtime/kernels.ts';
+import type { Address } from '../runtime/memory.ts';
 import { Float32Matrix } from './matrix/floatMatrix.ts';
 import type { PackedMatrix } from './matrix/packedMatrix.ts';
 import { add } from './ops.ts';
 import { addressOf, checkDims, copyTo, type Float32, operate, place } from './place.ts';
+import { rowSampler } from './resample.ts';
 import { sizeOf, type Tensor } from './tensor.ts';
 
 /** Height and width of a kernel. */
@@ -34,6 +36,9 @@ export interface ConvolutionOptions {
  * (`assembly/gemm/f32_gemm.ts`).
  */
 const STRIP_BYTES = 2 ** 18;
+
+/** Bytes of an enlarged image that are there at a time. */
+const BAND_BYTES = 2 ** 22;
 
 /**
  * `torch.nn.functional.conv2d` on an image with the channels last: x (rows, columns, inputs), weight (outputs, inputs, kernel height,
@@ -133,41 +138,68 @@ export function repeat(x: Float32, times: number): Float32 {
   });
 }
 
+export interface ConvolveOptions extends ConvolutionOptions {
+  /** To which the result is added, in place: no part of x. */
+  residual?: Float32;
+  /** To which x is enlarged first, bilinear with the centres of the corners kept, a band of rows at a time: the whole would be several times x. */
+  enlargeTo?: readonly [height: number, width: number];
+}
+
 /**
  * A convolution by a packed matrix in {@link convolutionOrder}: x (rows, columns, inputs) -> (rows, columns, outputs), or added in place to
- * `residual`, which is no part of x. A strip of patches is laid out at a time, so that memory beyond x and the result stays small.
+ * `residual`. A strip of patches is laid out at a time, so that memory beyond x and the result stays small.
  */
 export function convolve(
   engine: Engine,
   x: Float32,
   matrix: PackedMatrix,
   kernel: Kernel,
-  { stride = 1, padding = 0, activation = 'none', inputRelu = false, residual }: ConvolutionOptions & { residual?: Float32 } = {},
+  { stride = 1, padding = 0, activation = 'none', inputRelu = false, residual, enlargeTo }: ConvolveOptions = {},
 ): Float32 {
   checkDims('convolution: x', [-1, -1, matrix.inputs / (kernel[0] * kernel[1])], x.dims);
-  const [height, width, channels] = x.dims as [number, number, number];
+  const [xRows, xColumns, channels] = x.dims as [number, number, number];
+  const [height, width] = enlargeTo ?? [xRows, xColumns];
+  const isEnlarged = height !== xRows || width !== xColumns;
   const [rows, columns] = outputSize([height, width], kernel, stride, padding);
   const dims = [rows, columns, matrix.outputs];
   if (residual) checkDims('convolution: residual', dims, residual.dims);
-  const isPlain = kernel[0] * kernel[1] === 1 && stride === 1 && padding === 0 && !inputRelu;
+  const isPlain = kernel[0] * kernel[1] === 1 && stride === 1 && padding === 0 && !inputRelu && !isEnlarged;
   if (isPlain && !residual) return matrix.multiply(x, activation);
 
   const y = residual ?? place(engine, 'float32', dims);
   const pixels = y.reshape(rows * columns, matrix.outputs);
   const step = Math.max(1, Math.floor(STRIP_BYTES / 4 / Math.max(1, matrix.inputs) / TILE_ROWS)) * TILE_ROWS;
-  for (let first = 0; first < rows * columns; first += step) {
+  const rowBytes = width * channels * 4;
+  const band = isEnlarged ? Math.max(1, Math.floor(BAND_BYTES / rowBytes / stride)) : rows;
+  const sample = isEnlarged && rowSampler([xRows, xColumns], { height, width, filter: 'bilinear', alignCorners: true });
+  /** Where the image would begin of which the rows under some of the output are there. */
+  const imageUnder = (top: number, bottom: number): Address => {
+    if (!sample) return addressOf(x);
+    const first = Math.max(0, top * stride - padding);
+    const end = Math.max(first, Math.min(height, (bottom - 1) * stride - padding + kernel[0]));
+    const seen = place(engine, 'float32', [end - first, width, channels]);
+    if (end > first) sample(x, [first, end], seen);
+    return addressOf(seen) - first * rowBytes;
+  };
+  for (let top = 0; top < rows; top += band) {
     engine.scope(() => {
-      const count = Math.min(step, rows * columns - first);
-      const patches = place(engine, 'float32', [count, matrix.inputs]);
-      engine.parallel(count, TILE_ROWS, (begin, items) => [
-        'f32_im2col',
-        ...([height, width, channels, ...kernel, stride, padding, columns, first + begin, items] as const),
-        ...([inputRelu ? 0 : Number.NEGATIVE_INFINITY, addressOf(x), addressOf(patches.slice(begin))] as const),
-      ]);
-      const product = matrix.multiply(patches, activation);
-      const target = pixels.slice(first, first + count);
-      if (residual) add(target, product, { out: target });
-      else copyTo(target, product);
+      const bottom = Math.min(rows, top + band);
+      const image = imageUnder(top, bottom);
+      for (let first = top * columns; first < bottom * columns; first += step) {
+        engine.scope(() => {
+          const count = Math.min(step, bottom * columns - first);
+          const patches = place(engine, 'float32', [count, matrix.inputs]);
+          engine.parallel(count, TILE_ROWS, (begin, items) => [
+            'f32_im2col',
+            ...([height, width, channels, ...kernel, stride, padding, columns, first + begin, items] as const),
+            ...([inputRelu ? 0 : Number.NEGATIVE_INFINITY, image, addressOf(patches.slice(begin))] as const),
+          ]);
+          const product = matrix.multiply(patches, activation);
+          const target = pixels.slice(first, first + count);
+          if (residual) add(target, product, { out: target });
+          else copyTo(target, product);
+        });
+      }
     });
   }
   return y;

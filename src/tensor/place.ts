@@ -36,6 +36,14 @@ export function copyTo(to: Float32, from: Float32): void {
   from.place?.engine.copy(addressOf(to), addressOf(from), from.bytes);
 }
 
+/** Runs `body` and releases what it allocated, all but its result, which moves to the front. */
+export function keep(engine: Engine, body: () => Float32): Float32 {
+  const made = engine.scope(body);
+  const kept = place(engine, 'float32', made.dims);
+  copyTo(kept, made); // what the scope released is there until something else is allocated; that the places may overlap is no matter
+  return kept;
+}
+
 /** A tensor that owns its data, to be filled by {@link fetch}. */
 export function owned(dims: readonly number[]): Float32 {
   return new Tensor('float32', new Float32Array(sizeOf(dims)), dims);

@@ -45,22 +45,37 @@ export function resample(x: Tensor, { height, width, scaleFactor, ...options }: 
   if (scaleFactor && !scaleFactor.every((factor) => factor > 0 && factor < Number.POSITIVE_INFINITY)) {
     throw new ArgumentError(`resample: scaleFactor: expected two positive numbers, found ${scaleFactor}`);
   }
-  const across = taps(columns, width, { ...options, ...(scaleFactor && { factor: scaleFactor[1] }) });
-  const down = taps(rows, height, { ...options, ...(scaleFactor && { factor: scaleFactor[0] }) });
   const step = Math.max(1, Math.floor((BAND_BYTES / (width * channels * 4)) * (height / rows)));
+  const sample = rowSampler([rows, columns], { height, width, ...(scaleFactor && { scaleFactor }), ...options });
   return operate('resample', [x], (engine, [a]) => {
     const y = place(engine, 'float32', [height, width, channels]);
     for (let first = 0; first < height; first += step) {
-      engine.scope(() => {
-        const end = Math.min(height, first + step);
-        const { top, bottom, ...band } = part(down, first, end);
-        const wide = place(engine, 'float32', [bottom - top, width, channels]);
-        along(engine, across, a.slice(top, bottom), wide, [bottom - top, columns, width, channels]);
-        along(engine, band, wide, y.slice(first, end), [1, bottom - top, end - first, width * channels]);
-      });
+      const end = Math.min(height, first + step);
+      sample(a, [first, end], y.slice(first, end));
     }
     return y;
   });
+}
+
+/**
+ * What writes rows [first, end) of what {@link resample} makes of x (rows, columns, channels) to y (end - first, width, channels), all on one
+ * engine. For who needs them a few at a time.
+ */
+export function rowSampler(
+  [rows, columns]: readonly [rows: number, columns: number],
+  { height, width, scaleFactor, ...options }: ResampleOptions,
+): (x: Float32, rows: readonly [first: number, end: number], y: Float32) => void {
+  const across = taps(columns, width, { ...options, ...(scaleFactor && { factor: scaleFactor[1] }) });
+  const down = taps(rows, height, { ...options, ...(scaleFactor && { factor: scaleFactor[0] }) });
+  return (x, [first, end], y) => {
+    const engine = x.place?.engine as Engine;
+    engine.scope(() => {
+      const { top, bottom, ...band } = part(down, first, end);
+      const wide = place(engine, 'float32', [bottom - top, width, x.dims[2] as number]);
+      along(engine, across, x.slice(top, bottom), wide, [bottom - top, columns, width, x.dims[2] as number]);
+      along(engine, band, wide, y, [1, bottom - top, end - first, width * (x.dims[2] as number)]);
+    });
+  };
 }
 
 /** One axis: x (outer, size, inner) -> y (outer, to, inner) */

@@ -4,7 +4,7 @@ import { readOptions, USAGE } from '../../bench/options.ts';
 
 test('without arguments: every section, every peer, one thread and two', () => {
   const { sections, engines, inputs, dtypes, threads } = readOptions([]);
-  assert.equal(sections, ['accuracy', 'kernels', 'models', 'fresh']);
+  assert.equal(sections, ['accuracy', 'kernels', 'models', 'heads', 'fresh']);
   assert.equal(
     engines.map(({ name }) => name),
     ['onnxruntime-web', 'tfjs-wasm', 'dinov2-wasm'],

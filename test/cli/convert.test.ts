@@ -125,6 +125,7 @@ test('what cannot be converted is refused, and leaves nothing behind', () =>
     await fails(1, 'expected a head of facebookresearch', ENCODER, '--head', ENCODER, '--output', output, ...HEADS);
     await fails(2, '--output', ENCODER);
     await fails(2, 'float8', ENCODER, '--output', output, '--dtype', 'float8');
+    await fails(2, 'dinov2 quantize', ENCODER, '--output', output, '--dtype', 'int8');
     await fails(2, 'at least 1', ENCODER, '--output', output, '--attention-heads', '0');
   }));
 

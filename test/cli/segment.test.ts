@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeImage } from '../../src/image/decode.ts';
@@ -33,6 +33,34 @@ test('labels of pixels come as text, JSON, tensors and pictures', async () => {
     assert.equal([text[0], text.length], [image, 1 + segments.length]);
     const [largest] = [...segments].sort((a, b) => b.part - a.part) as [Segment];
     assert.match(text[1] as string, largest.label);
+  });
+});
+
+test('labels have the names of the data set in the name of the head, or those given', async () => {
+  await withWorkplace(async ({ path, picture }) => {
+    const head = path('x_voc2012_linear_head.pth');
+    copyFileSync(HEAD, head);
+    const args = ['segment', picture('a.png', { width: 60, height: 40 }), '--model', await encoderFolder(path('encoder')), '--json'];
+    const labels = async (...more: string[]): Promise<string[]> => {
+      const [{ segments }] = JSON.parse((await dinov2([...args, ...more])).stdout) as [{ segments: Segment[] }];
+      return segments.map(({ id, label }) => `${id} ${label}`);
+    };
+    const numbers = (await labels('--head', HEAD)).map((label) => Number(label.split(' ')[0]));
+    const names = 'background aeroplane bicycle bird boat bottle bus car cat chair cow'.split(' ');
+    const named = await labels('--head', head);
+    assert.equal(
+      named.filter((label) => Number(label.split(' ')[0]) <= 10),
+      numbers.filter((id) => id <= 10).map((id) => `${id} ${names[id]}`),
+    );
+    writeFileSync(path('names.txt'), `${Array.from({ length: 21 }, (_, i) => `kind ${i}`).join('\r\n')}\n`);
+    assert.equal(
+      await labels('--head', head, '--labels', path('names.txt')),
+      numbers.map((id) => `${id} kind ${id}`),
+    );
+    writeFileSync(path('names.txt'), 'one');
+    const { code, stderr } = await dinov2([...args, '--head', head, '--labels', path('names.txt')]);
+    assert.is(code, 1);
+    assert.match(stderr, '"decode_head.conv_seg.weight"');
   });
 });
 

@@ -11,7 +11,7 @@ function depth(options: Partial<DepthAnythingHeadOptions>, size = 1): Float32 {
   const { layer, place } = build((p) => new DepthAnythingHead(p, 6, { hiddenSize: 5, kind: 'relative', maxDepth: 1, ...options }));
   const x = place([4, 5, 6], 20);
   for (let i = 1; i < size; i *= 2) add(x, x, { out: x });
-  return layer.forward(x, [9, 11]);
+  return layer.forward({ x, enlargeTo: [4, 5] }, [9, 11]);
 }
 
 test('metric depth is the largest depth times the sigmoid of what relative depth cuts off at zero', () => {
@@ -35,7 +35,7 @@ test('far out metric depth is zero or the largest, and never no number', () => {
 test('the head of DPT enlarges twice and ends at zero', () => {
   for (const projection of [false, true]) {
     const { layer, place } = build((p) => new DptDepthHead(p, 6, { projection }));
-    const found = layer.forward(place([4, 5, 6], 20));
+    const found = layer.forward({ x: place([2, 3, 6], 20), enlargeTo: [4, 5] });
     assert.equal(found.dims, [8, 10]);
     assert.ok(found.data.every((x) => x >= 0));
   }

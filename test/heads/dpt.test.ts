@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DptNeck, type DptNeckOptions, type Stage } from '../../src/heads/dpt.ts';
+import { DptNeck, type DptNeckOptions, type Stage, type ToEnlarge } from '../../src/heads/dpt.ts';
 import { add } from '../../src/tensor/ops.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { type Built, build } from '../nn/helpers.ts';
@@ -29,14 +29,16 @@ const make = (options: Partial<DptNeckOptions>): Built<DptNeck> =>
 const stages = ({ place }: Built<DptNeck>, tokenSeed = 1): Stage[] =>
   [0, 1, 2].map((level) => ({ classToken: place([WIDTH], tokenSeed + level), patches: place([...GRID, WIDTH], 10 + level) }));
 
-const run = (options: Partial<DptNeckOptions>, tokenSeed?: number): Float32 => {
+const enlarged = (options: Partial<DptNeckOptions>, tokenSeed?: number): ToEnlarge => {
   const built = make(options);
   return built.layer.forward(stages(built, tokenSeed));
 };
 
+const run = (options: Partial<DptNeckOptions>, tokenSeed?: number): Float32 => enlarged(options, tokenSeed).x;
+
 test('a fusion enlarges to the next level, and the last to twice its own size', () => {
   assert.equal(
-    [0, 1, 2].map((outputLevel) => run({ outputLevel }).dims.slice(0, 2)),
+    [0, 1, 2].map((outputLevel) => enlarged({ outputLevel }).enlargeTo),
     [
       [3, 4],
       [6, 8],
@@ -47,7 +49,7 @@ test('a fusion enlarges to the next level, and the last to twice its own size', 
 
 test('or each enlarges to twice its own size, and what comes from the side is brought to that', () => {
   assert.equal(
-    [0, 1, 2].map((outputLevel) => run({ outputLevel, upsample: 'double' }).dims.slice(0, 2)),
+    [0, 1, 2].map((outputLevel) => enlarged({ outputLevel, upsample: 'double' }).enlargeTo),
     [
       [4, 4],
       [8, 8],
@@ -61,7 +63,7 @@ test('the class token is ignored, added or projected as the readout says', () =>
   for (const readout of ['add', 'project'] as const) assert.not.equal(run({ readout }, 1).data, run({ readout }, 50).data);
   const ignoring = make({});
   const added = stages(ignoring).map(({ classToken, patches }) => ({ classToken, patches: add(patches, classToken) }));
-  assertSameBits(run({ readout: 'add' }).data, ignoring.layer.forward(added).data);
+  assertSameBits(run({ readout: 'add' }).data, ignoring.layer.forward(added).x.data);
 });
 
 test('the stages are left as they were', () => {

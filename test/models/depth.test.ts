@@ -8,9 +8,13 @@ import {
   Dinov2WithRegistersConfig,
   DPTForDepthEstimation,
 } from '../../src/index.ts';
+import type { Parameters } from '../../src/nn/parameters.ts';
+import type { Engine } from '../../src/runtime/engine.ts';
 import type { Float32 } from '../../src/tensor/place.ts';
 import { golden, goldenPath, refuses, withFolder } from '../helpers.ts';
-import { assertSameBits, assertWithinOfLargest } from '../reference/compare.ts';
+import { assertAsExactAs, assertSameBits } from '../reference/compare.ts';
+import * as reference from '../reference/depth.ts';
+import { ACTIVATIONS } from '../reference/ops.ts';
 import { pixels, readTensors, TINY } from './helpers.ts';
 
 type AnyModel = typeof DPTForDepthEstimation;
@@ -33,8 +37,28 @@ const TINY_DEPTH = {
   initializer_range: 0.2,
 };
 
+/** The depth of a golden in float64: pixels (batch, channels, height, width) -> (batch, height, width) */
+async function exactDepth(name: string, pixels: Float32, { max_depth }: { max_depth?: number }): Promise<Float64Array> {
+  const weights = await readTensors(goldenPath(`${name}/model.safetensors`));
+  const get = (tensor: string): Float32 | undefined => weights.get(tensor) as Float32 | undefined;
+  const isDpt = name === 'depth-dpt';
+  const [batch, ...size] = pixels.dims as [number, number, number, number];
+  const [, height, width] = size;
+  const activation = ACTIVATIONS[name.endsWith('metric') ? 'sigmoid' : 'relu'];
+  const maps = Array.from({ length: batch }, (_, i) => {
+    const encoder = { layers: 4, heads: 4, patch: 14, posEmbed: 'size', norm: !isDpt } as const;
+    const stages = reference.stages((tensor) => get(`backbone.${tensor}`), pixels.at(i).data, size, encoder);
+    const full = [14 * Math.floor(height / 14), 14 * Math.floor(width / 14)] as const;
+    const options = isDpt
+      ? ({ readout: 'project', upsample: 'double', size: 'double' } as const)
+      : ({ readout: 'ignore', upsample: 'next', size: full } as const);
+    return reference.decode(get, stages, options).data.map((x) => activation(x) * (max_depth ?? 1));
+  });
+  return Float64Array.from(maps.flatMap((map) => [...map]));
+}
+
 for (const [name, Model] of Object.entries(CASES)) {
-  test(`${name}: the depth is that of transformers, and that of a trace the same to the bit`, async () => {
+  test(`${name}: the depth is that of transformers, as exact as its own, and that of a trace the same to the bit`, async () => {
     const io = await readTensors(goldenPath(`${name}/io.safetensors`));
     const model = await AutoModelForDepthEstimation.from_pretrained(goldenPath(name), { posEmbed: 'size' });
     assert.instance(model, Model);
@@ -43,7 +67,8 @@ for (const [name, Model] of Object.entries(CASES)) {
       const expected = io.get(`${call}.predicted_depth`) as Float32;
       const { predicted_depth } = await model(inputs);
       assert.equal(predicted_depth.dims, expected.dims);
-      assertWithinOfLargest(predicted_depth.data, expected.data, 1e-4, call);
+      const exact = await exactDepth(name, inputs.pixel_values, model.config as { max_depth?: number });
+      assertAsExactAs(predicted_depth.data, expected.data, exact, 1e-4, call);
       const traced = await model.trace(inputs);
       await traced({ pixel_values: pixelsLike(inputs.pixel_values) });
       assertSameBits((await traced(inputs)).predicted_depth.data, predicted_depth.data, `traced ${call}`);
@@ -104,6 +129,23 @@ test('the encoder shows its states on request, the depth comes first in a tuple'
   assert.is(all.hidden_states?.length, TINY.num_hidden_layers + 1);
   const [depth] = (await model(pixels(1), { return_dict: false })) as unknown as [Float32];
   assertSameBits(depth.data, all.predicted_depth.data);
+});
+
+test('maps are released when they were read, and no enlarged one is ever whole', async () => {
+  const fields = { ...TINY_DEPTH, backbone_config: { ...backbone_config, patch_size: 14, image_size: 224 } };
+  const wide = { neck_hidden_sizes: [8, 8], reassemble_factors: [4, 1], fusion_hidden_size: 256, add_projection: true };
+  const [side, channels] = [32 * 8, 128]; // of the map that the last but one convolution reads
+  for (const Model of [DPTForDepthEstimation, DepthAnythingForDepthEstimation]) {
+    const model = new Model({ ...fields, ...wide }, { initialize: false });
+    const { engine, parameters } = model as unknown as { engine: Engine; parameters: Parameters };
+    for (const { allocate } of parameters.all) allocate();
+    const weights = engine.reserved;
+    const traced = await model.trace({ height: 14 * 32, width: 14 * 32 }); // sets aside what a run takes
+    const maps = (engine.reserved - weights) / (4 * side * side * channels);
+    assert.ok(maps < 2, `${maps} maps`);
+    traced.dispose();
+    model.dispose();
+  }
 });
 
 test('readouts, biases and a projection of the head are as the configuration says', async () => {

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { openHead } from '../../src/checkpoint/headNames.ts';
-import { openCheckpoint } from '../../src/checkpoint/shards.ts';
+import { openCanonical, openCheckpoint } from '../../src/checkpoint/shards.ts';
 import { ArgumentError, CheckpointError, MemoryError } from '../../src/errors.ts';
 import { DinoHead } from '../../src/heads/dinoHead.ts';
 import {
@@ -26,12 +26,14 @@ import { loadCheckpoint } from '../../src/models/loading.ts';
 import { spreadBlocks } from '../../src/models/recognition.ts';
 import { Parameters } from '../../src/nn/parameters.ts';
 import { Engine } from '../../src/runtime/engine.ts';
+import { padAround } from '../../src/tensor/pad.ts';
 import { type Float32, placed } from '../../src/tensor/place.ts';
 import { sizeOf } from '../../src/tensor/tensor.ts';
 import { dict, tensor, torchZip } from '../checkpoint/torchFiles.ts';
 import { goldenPath, refuses, withFolder } from '../helpers.ts';
-import { assertSameBits, assertWithin } from '../reference/compare.ts';
-import * as reference from '../reference/ops.ts';
+import { assertAsExactAs, assertSameBits, assertWithin } from '../reference/compare.ts';
+import * as reference from '../reference/depth.ts';
+import * as ops from '../reference/ops.ts';
 import { randomTensor } from '../tensor/helpers.ts';
 import { readTensors } from './helpers.ts';
 
@@ -70,6 +72,24 @@ for (const [name, layers] of [
   });
 }
 
+/** The depth of fb-depth-dpt in float64, as large as the pixels (1, channels, height, width). */
+async function exactDepth(pixels: Float32, [least, most]: readonly [number, number]): Promise<Float64Array> {
+  const weights = new Map<string, Float32>();
+  for (const file of [await openCanonical(ENCODER), await openHead(headOf('fb-depth-dpt'))]) {
+    for (const tensor of file.entries.keys()) weights.set(tensor, (await file.read(tensor)) as Float32);
+    await file.close();
+  }
+  const get = (tensor: string): Float32 | undefined => weights.get(tensor);
+  const [, channels, height, width] = pixels.dims as [number, number, number, number];
+  const whole = [14 * Math.ceil(height / 14), 14 * Math.ceil(width / 14)] as const;
+  const size = [channels, ...whole] as const;
+  const encoder = { layers: 4, heads: 4, patch: 14, posEmbed: 'offset', norm: false } as const;
+  const found = reference.stages(get, padAround(pixels.at(0), whole).data, size, encoder);
+  const { dims, data } = reference.decode(get, found, { readout: 'project', upsample: 'double', size: 'double' });
+  const clamped = data.map((x) => Math.min(Math.max(x, 0) + least, most));
+  return reference.resize({ dims, data: clamped }, [height, width], false).data;
+}
+
 for (const name of ['fb-depth-linear', 'fb-depth-linear4', 'fb-depth-dpt']) {
   test(`${name}: the depth is that of the original, at pictures of any size, traced to the bit`, async () => {
     const { io, fields } = await caseOf(name);
@@ -82,9 +102,11 @@ for (const name of ['fb-depth-linear', 'fb-depth-linear4', 'fb-depth-dpt']) {
       const expected = io.get(`${call}.depth`) as Float32; // (batch, 1, height, width)
       const { predicted_depth } = await model(inputs);
       assert.equal(predicted_depth.dims, [expected.dims[0], ...expected.dims.slice(2)]);
-      // near zero the DPT head's depth is the small difference of large numbers: there within 1e-5 of the largest
-      const floor = name === 'fb-depth-dpt' ? 1e-5 * max_depth : 0;
-      assertWithin(predicted_depth.data, expected.data, (i) => Math.max(1e-4 * (expected.data[i] as number), floor), call);
+      if (name === 'fb-depth-dpt') {
+        // near zero the DPT head's depth is the small difference of large numbers, in the original's float32 too
+        const exact = await exactDepth(inputs.pixel_values, [min_depth, max_depth]);
+        assertAsExactAs(predicted_depth.data, expected.data, exact, 1e-4, call);
+      } else assertWithin(predicted_depth.data, expected.data, (i) => 1e-4 * (expected.data[i] as number), call);
       assertSameBits((await (await model.trace(inputs))(inputs)).predicted_depth.data, predicted_depth.data, `traced ${call}`);
     }
     model.dispose();
@@ -268,9 +290,13 @@ function correlation(a: Float32Array, b: Float32Array): number {
   return dot(u, v) / Math.sqrt(dot(u, u) * dot(v, v));
 }
 
+/**
+ * Least correlations of the outputs with those of float32. Measured on these models, whose encoder is 48 wide: 0.999997 and more with float16, 0.9994
+ * (DPT) and more with int8, most of which the encoder loses.
+ */
 for (const [dtype, least] of [
-  ['float16', 0.999],
-  ['int8', 0.96],
+  ['float16', 0.99999],
+  ['int8', 0.999],
 ] as const) {
   test(`the weights of heads are kept in ${dtype} too, rounded no further than that needs`, async () => {
     for (const [name, Model, output] of [
@@ -316,14 +342,11 @@ test('registers have no part in what the heads see', async () => {
   const pixel_values = io.get('interpolated.pixel_values') as Float32;
   const classifier = await Dinov2WithRegistersForImageClassification.from_pretrained(source, { head: headOf('fb-linear'), config });
   const patches = (io.get('interpolated.x_norm_patchtokens') as Float32).at(0);
-  const features = [
-    ...(io.get('interpolated.x_norm_clstoken') as Float32).data,
-    ...reference.mean(patches.data, patches.dims[0] as number, 48),
-  ];
+  const features = [...(io.get('interpolated.x_norm_clstoken') as Float32).data, ...ops.mean(patches.data, patches.dims[0] as number, 48)];
   const weights = new Map(classifier.weights());
   const sizes = { rows: 1, inputs: 96, outputs: 10 };
   const data = (name: string): Float32Array => weights.get(`classifier.${name}`)?.data as Float32Array;
-  const expected = reference.linear(features, data('weight'), data('bias'), sizes);
+  const expected = ops.linear(features, data('weight'), data('bias'), sizes);
   assertWithin((await classifier({ pixel_values })).logits.data, expected, 1e-4);
 
   const model = await Dinov2ForSemanticSegmentation.from_pretrained(source, { head: headOf('fb-segment-ms'), config });

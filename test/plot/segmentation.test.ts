@@ -13,7 +13,7 @@ const IMAGE = new RawImage(new Uint8Array(18).fill(100), 3, 2, 3);
 const segments = segmentsOf(SEGMENTATION, { 0: 'wall', 1: 'cat' });
 
 test('colours are those of PASCAL VOC without its first', () => {
-  const colors = [0, 1, 2, 6, 7, 8, 19].map(labelColor);
+  const colors = [0, 1, 2, 6, 7, 8, 19].map((id) => labelColor(id));
   assert.equal(colors, [
     [128, 0, 0],
     [0, 128, 0],
@@ -24,6 +24,28 @@ test('colours are those of PASCAL VOC without its first', () => {
     [0, 64, 128],
   ]);
   assert.is(new Set(Array.from({ length: 255 }, (_, id) => labelColor(id).join())).size, 255);
+});
+
+test('or those of a data set: of PASCAL VOC with black for the background, of ADE20K its own', () => {
+  assert.equal(
+    [0, 1, 20].map((id) => labelColor(id, 'voc2012')),
+    [
+      [0, 0, 0],
+      [128, 0, 0],
+      [0, 64, 128],
+    ],
+  );
+  assert.equal(
+    [0, 2, 149].map((id) => labelColor(id, 'ade20k')),
+    [
+      [120, 120, 120],
+      [6, 230, 230],
+      [92, 0, 255],
+    ],
+  );
+  assert.equal(labelColor(150, 'ade20k'), labelColor(150));
+  const [sky] = segmentationPicture(IMAGE, SEGMENTATION, { segments, opacity: 1, colors: 'ade20k', legend: false }).data;
+  assert.is(sky, 120);
 });
 
 test('without a legend, labels are mixed into the image', () => {

@@ -1,6 +1,4 @@
 /** Convolutions and batch norm in float64 as the documentation of PyTorch defines them, on images with the channels last. */
-import { sum } from './ops.ts';
-
 type Numbers = ArrayLike<number>;
 
 /** x (rows, columns, inputs), weight (outputs, inputs, kernel height, kernel width) -> (rows out, columns out, outputs) */
@@ -14,17 +12,22 @@ export function conv2d(
 ): { dims: number[]; data: Float64Array } {
   const height = Math.floor((rows + 2 * padding - kernelHeight) / stride) + 1;
   const width = Math.floor((columns + 2 * padding - kernelWidth) / stride) + 1;
-  const pixel = (i: number, j: number, c: number): number =>
-    i < 0 || j < 0 || i >= rows || j >= columns ? 0 : (x[(i * columns + j) * inputs + c] as number);
-  const data = Float64Array.from({ length: height * width * outputs }, (_, e) => {
+  const data = new Float64Array(height * width * outputs);
+  for (let e = 0; e < data.length; e++) {
     const [i, j, o] = [Math.floor(e / outputs / width), Math.floor(e / outputs) % width, e % outputs];
-    const products = sum(inputs * kernelHeight * kernelWidth, (t) => {
-      const [c, k, l] = [Math.floor(t / kernelWidth / kernelHeight), Math.floor(t / kernelWidth) % kernelHeight, t % kernelWidth];
-      const factor = weight[o * inputs * kernelHeight * kernelWidth + t] as number;
-      return factor * pixel(i * stride - padding + k, j * stride - padding + l, c);
-    });
-    return products + (bias ? (bias[o] as number) : 0);
-  });
+    let total = bias ? (bias[o] as number) : 0;
+    for (let k = 0; k < kernelHeight; k++) {
+      for (let l = 0; l < kernelWidth; l++) {
+        const [y, z] = [i * stride - padding + k, j * stride - padding + l];
+        if (y < 0 || z < 0 || y >= rows || z >= columns) continue; // zeros around the image
+        for (let c = 0; c < inputs; c++) {
+          const factor = weight[((o * inputs + c) * kernelHeight + k) * kernelWidth + l] as number;
+          total += factor * (x[(y * columns + z) * inputs + c] as number);
+        }
+      }
+    }
+    data[e] = total;
+  }
   return { dims: [height, width, outputs], data };
 }
 

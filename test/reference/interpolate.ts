@@ -19,20 +19,19 @@ export function interpolate(
     const ratio = alignCorners ? (outputs > 1 ? (inputs - 1) / (outputs - 1) : 0) : factor !== undefined ? 1 / factor : inputs / outputs;
     return antialias ? windowed(inputs, ratio, output, mode) : clamped(inputs, ratio, output, mode, alignCorners);
   };
+  const across = Array.from({ length: width }, (_, j) => weights(columns, width, scaleFactor?.[1], j));
   const result = new Float64Array(height * width * channels);
   for (let i = 0; i < height; i++) {
     const vertical = weights(rows, height, scaleFactor?.[0], i);
-    for (let j = 0; j < width; j++) {
-      const horizontal = weights(columns, width, scaleFactor?.[1], j);
-      for (let c = 0; c < channels; c++) {
-        let sum = 0;
-        for (let y = 0; y < rows; y++) {
-          for (let z = 0; z < columns; z++) {
-            const weight = (vertical[y] as number) * (horizontal[z] as number);
-            if (weight !== 0) sum += weight * (x[(y * columns + z) * channels + c] as number);
-          }
+    for (const [j, horizontal] of across.entries()) {
+      const own = result.subarray((i * width + j) * channels, (i * width + j + 1) * channels);
+      for (let y = 0; y < rows; y++) {
+        if (vertical[y] === 0) continue;
+        for (let z = 0; z < columns; z++) {
+          const weight = (vertical[y] as number) * (horizontal[z] as number);
+          if (weight === 0) continue;
+          for (let c = 0; c < channels; c++) own[c] = (own[c] as number) + weight * (x[(y * columns + z) * channels + c] as number);
         }
-        result[(i * width + j) * channels + c] = sum;
       }
     }
   }

@@ -7,6 +7,7 @@ import { type ConvolutionOptions, convolutionOrder, convolve, repeat, transposed
 import { concatChannels, conv2d, convTranspose2d, Tensor } from '../../src/tensor/index.ts';
 import { Float32Matrix } from '../../src/tensor/matrix/floatMatrix.ts';
 import { type Float32, placed } from '../../src/tensor/place.ts';
+import { resample } from '../../src/tensor/resample.ts';
 import { testKernels } from '../assembly/helpers.ts';
 import { refuses } from '../helpers.ts';
 import { assertSameBits, assertWithin, UNIT } from '../reference/compare.ts';
@@ -186,6 +187,31 @@ test('the orders of weights are undone bit for bit', () => {
     }),
     { seed: 3, numRuns: 100 },
   );
+});
+
+test('a convolution of an image enlarged on the way is that of the enlarged image to the bit, in a fraction of its memory', () => {
+  const image = randomTensor([20, 30, 24], 1);
+  for (const [size, kernel, options] of [
+    [[300, 410], 3, { padding: 1, inputRelu: true }], // 11.8 MB, in three bands
+    [[301, 400], 2, { stride: 2, activation: 'relu' }],
+    [[300, 400], 1, {}],
+    [[21, 30], 3, { stride: 3, padding: 4 }], // rows of zeros alone
+    [[20, 30], 3, {}],
+  ] as const) {
+    const engine = new Engine();
+    const weight = randomTensor([3, 24, kernel, kernel], 2);
+    const order = convolutionOrder(3, 24, kernel, kernel);
+    const matrix = new Float32Matrix(engine, order.outputs, order.inputs);
+    engine.scope(() => matrix.pack(order.toMatrix(placed(engine, weight)), placed(engine, randomTensor([3], 3))));
+    const found = engine.scope(() =>
+      convolve(engine, placed(engine, image), matrix, [kernel, kernel], { ...options, enlargeTo: size }).clone(),
+    );
+    assert.ok(engine.reserved < 9e6, `${size}: ${engine.reserved} bytes`);
+    const whole = resample(image, { height: size[0], width: size[1], filter: 'bilinear', alignCorners: true });
+    const expected = engine.scope(() => convolve(engine, placed(engine, whole), matrix, [kernel, kernel], options).clone());
+    assert.equal(found.dims, expected.dims);
+    assertSameBits(found.data, expected.data, `${size}`);
+  }
 });
 
 test('concatChannels puts tensors beside one another and repeats vectors', () => {

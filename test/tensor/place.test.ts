@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/errors.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { add, Tensor } from '../../src/tensor/index.ts';
-import { addressOf, checkDims, copyTo, fetch, owned, place, placed } from '../../src/tensor/place.ts';
+import { addressOf, checkDims, copyTo, fetch, keep, owned, place, placed } from '../../src/tensor/place.ts';
 import { refuses } from '../helpers.ts';
 
 const ONE_TWO = new Tensor('float32', [1, 2], [2]);
@@ -21,6 +21,19 @@ test('a placed tensor is a copy, and placing it again is none', () => {
       [1, 2],
     ],
   );
+});
+
+test('what is kept of a scope moves to its front, over what it was made of', () => {
+  const engine = new Engine();
+  const before = engine.end;
+  const numbers = Float32Array.from({ length: 100_000 }, (_, i) => i);
+  const kept = keep(engine, () => {
+    place(engine, 'float32', [1000]);
+    return placed(engine, new Tensor('float32', numbers, [50, 2000]));
+  });
+  assert.equal([kept.dims, addressOf(kept), engine.end], [[50, 2000], before, before + numbers.byteLength]);
+  assert.equal(kept.data, numbers);
+  assert.equal(keep(engine, () => kept).data, numbers);
 });
 
 test('a tensor of another engine is refused with what to do', async () => {

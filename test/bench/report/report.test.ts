@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Speed } from '../../../bench/models/speed.ts';
 import { chart } from '../../../bench/report/chart.ts';
-import { speedSection, table } from '../../../bench/report/markdown.ts';
+import { headsSection, speedSection, table } from '../../../bench/report/markdown.ts';
 import type { Report } from '../../../bench/report/report.ts';
 
 const of = (engine: string, threads: number, median: number, low = median, high = median): Speed['results'][number] => ({
@@ -45,6 +45,22 @@ test('the section of a model: figures with their quartiles, what they are compar
   ]) {
     assert.ok(text.includes(part), `"${part}" in ${text}`);
   }
+});
+
+test('the section of heads: what each costs and does, and both in relation to the encoder', () => {
+  const time = { median: 50, low: 40, high: 60 };
+  const results = [
+    { name: 'DPT depth', dtype: 'f32', time, ratio: { median: 0.5, low: 0.4, high: 0.6 }, gflop: 2, arithmetic: 0.4, share: 0.8 },
+  ] as const;
+  const text = headsSection({ model: 'S', size: 224, rounds: 3, results });
+  const row = text.split('\n').find((line) => line.includes('DPT depth')) ?? '';
+  assert.equal(
+    row
+      .split('|')
+      .map((cell) => cell.trim())
+      .slice(1, -1),
+    ['DPT depth', 'f32', '50 (40 to 60)', '0.500', '0.400', '2.0', '40.0', '80 %'],
+  );
 });
 
 test('the chart: lengths in proportion, whiskers inside, texts escaped', () => {
