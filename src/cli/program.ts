@@ -416,6 +416,10 @@ function modelOptions(): Option[] {
       'memory the model may take, like 500MB or 2GiB: blocks that do not fit stay in their file',
     ).argParser(size),
     new Option('--exif-orientation', 'turn images upright as their EXIF orientation says'),
+    new Option(
+      '--decoder <file>',
+      'a JavaScript module that exports decode(bytes), which reads the images: { data, width, height, channels }',
+    ),
     new Option('--pos-embed <rule>', 'how position embeddings are interpolated (default: offset, as the authors do)').choices(POS_EMBEDS),
     new Option('--build <build>', 'kernels with relaxed SIMD or without (default: auto)').choices(['auto', 'simd', 'relaxed']),
   ];
