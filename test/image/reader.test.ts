@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { transformSync } from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { host } from '#host';
@@ -153,8 +154,7 @@ test('disposed of, it refuses what is asked for and what was', async () => {
 
 test('it keeps no process alive that waits for nothing, and one that waits for a picture', () => {
   const program = `
-    import { ImageReader } from './dist/image/reader.js';
-    import './dist/index.js';
+    import { ImageReader } from './dist/index.js';
     const reader = new ImageReader({ threads: 2 });
     console.log((await reader.read(${JSON.stringify(join(PHOTOS, 'exif-3.jpg'))})).width);`;
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
@@ -192,15 +192,16 @@ test('where threads cannot be started, pictures are read in line, which is said 
 test('the gate lets in what there is room for, or one picture alone, and forgets those that are gone', async () => {
   const gate = new PixelGate(2);
   gate.enter(0, 200_000_000); // alone
+  const gateModule = transformSync(readFileSync(join(ROOT, 'src/image/pixelGate.ts'), 'utf8'), { loader: 'ts' }).code;
   const source = `
     const { workerData, parentPort } = require('node:worker_threads');
-    import(${JSON.stringify(pathToFileURL(join(ROOT, 'dist/image/pixelGate.js')).href)}).then(({ PixelGate }) => {
+    import('data:text/javascript,${encodeURIComponent(gateModule)}').then(({ PixelGate }) => {
       const gate = new PixelGate(workerData);
       parentPort.postMessage('before');
       gate.enter(1, 30e6);
       parentPort.postMessage('in');
     });`;
-  const worker = new Worker(source, { eval: true, workerData: gate.memory, execArgv: [] });
+  const worker = new Worker(source, { eval: true, workerData: gate.memory });
   const next = (): Promise<string> => new Promise((resolve) => worker.once('message', resolve));
   assert.is(await next(), 'before');
   const second = next();
