@@ -80,12 +80,12 @@ const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying
 export async function setUpModel(
   choice: ModelChoice,
   terminal: Terminal,
-  { images = Number.POSITIVE_INFINITY }: { images?: number } = {},
+  { images = Number.POSITIVE_INFINITY, maxPixels }: { images?: number; maxPixels?: number } = {},
 ): Promise<ModelSetup> {
   const { exifOrientation } = choice;
   const decoder = choice.decoder === undefined ? undefined : await openDecoder(choice.decoder);
   const { source, hub, loading } = chooseModel(choice, terminal);
-  const reader = new ImageReader({ exifOrientation, decoder, threads: images > 1 ? 'auto' : 0 });
+  const reader = new ImageReader({ exifOrientation, decoder, maxPixels, threads: images > 1 ? 'auto' : 0 });
   return { source: await openModel(source, hub), reader, loading };
 }
 
