@@ -31,7 +31,7 @@ export interface WorkerCommandOptions extends ModelChoice {
   readonly json?: boolean;
 }
 
-/** `dinov2 worker`: does the jobs of a BullMQ queue until the signal says to end, and then finishes those it has. */
+/** `dinov2 worker`: does the jobs of a BullMQ queue until the signal says to end. @returns how many of those it had it could not finish */
 export async function doJobs(queue: string, options: WorkerCommandOptions, terminal: Terminal): Promise<number> {
   const { head, root, allowUrl: origins = [], maxPixels, maxBytes, timeout, output, json = false } = options;
   const { stdout, stderr, signal } = terminal;
@@ -45,7 +45,7 @@ export async function doJobs(queue: string, options: WorkerCommandOptions, termi
     void pipe.write(json ? `${record}\n` : `${job.name} ${job.id}: ${text}\n`);
   };
   try {
-    await work(
+    const left = await work(
       {
         ...options,
         queue,
@@ -63,11 +63,12 @@ export async function doJobs(queue: string, options: WorkerCommandOptions, termi
       },
       signal,
     );
+    if (left > 0) stderr.write(`dinov2: ${left} job(s) not done within ${options.closingTime} s: returned to the queue\n`);
+    return left;
   } finally {
     reader.dispose();
     tasks.dispose();
   }
-  return 0;
 }
 
 /** A thread that ends while it reads an image is about this image, and not the end of this process. */
