@@ -7,7 +7,9 @@ import { build } from 'esbuild';
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const entryPoints = [
-  ...['core', 'index', 'tensor', 'tasks/index', 'plot/index', 'cli/main', 'runtime/thread'].map((name) => `src/${name}.ts`),
+  ...['core', 'index', 'tensor', 'tasks/index', 'plot/index', 'cli/main', 'runtime/thread', 'image/readerThread'].map(
+    (name) => `src/${name}.ts`,
+  ),
   ...['index', 'node', 'thread'].map((name) => `src/serve/${name}.ts`),
   ...['browser', 'bun', 'deno', 'edge', 'node', 'workerd'].map((host) => `src/hosts/${host}.ts`),
   ...['edge', 'inline', 'workerd'].map((host) => `src/hosts/builtin/${host}.ts`),

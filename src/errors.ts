@@ -53,6 +53,11 @@ export class ThreadError extends Dinov2Error {
   override readonly name: string = 'ThreadError';
 }
 
+/** Work that took longer than it may. */
+export class TimeoutError extends Dinov2Error {
+  override readonly name: string = 'TimeoutError';
+}
+
 /** Something used after it was disposed. */
 export class DisposedError extends Dinov2Error {
   override readonly name: string = 'DisposedError';

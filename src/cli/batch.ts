@@ -1,12 +1,15 @@
 import { HostError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { type HubOptions, openModel } from '../hub/source.ts';
+import { ImageReader } from '../image/reader.ts';
 import { AutoImageProcessor, type BitImageProcessor, EMBEDDED_MODEL, type FromPretrainedOptions, type ModelSource } from '../index.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
+import { openDecoder } from './decoder.ts';
 import { findImages } from './images.ts';
 import { showProgress } from './progress.ts';
 import { type Format, fileSink, type Result, type Sink, stdoutSink } from './results.ts';
 import { lineOf, Pipe, type Terminal } from './terminal.ts';
+import { Stopwatch, textOfTimes } from './times.ts';
 
 /** Which model a command works with, and how it sees images. */
 export interface ModelChoice {
@@ -25,6 +28,8 @@ export interface ModelChoice {
   readonly memoryLimit?: number;
   /** Whether pictures are turned upright as their EXIF orientation says. */
   readonly exifOrientation?: boolean;
+  /** A JavaScript file that exports `decode`, which reads images in place of the decoder for PNG and JPEG. */
+  readonly decoder?: string;
 }
 
 /** What every command on images takes. */
@@ -35,9 +40,11 @@ export interface BatchOptions extends ModelChoice {
   readonly output?: string;
 }
 
-/** Where the model comes from, and how it is loaded. */
+/** Where the model comes from and how it is loaded, and what reads images for it. */
 export interface ModelSetup {
   readonly source: ModelSource;
+  /** Has to be disposed of. */
+  readonly reader: ImageReader;
   readonly loading: FromPretrainedOptions & { readonly signal: AbortSignal };
 }
 
@@ -54,18 +61,32 @@ export interface Command {
   open(setup: Setup): Promise<Job>;
 }
 
-export interface Job {
-  run(image: string): Promise<Result>;
+export interface Job<Prepared = unknown> {
+  /** Images that are got ready before their turn, while the model works on others. */
+  readonly ahead: number;
+  /** Gets an image ready: all that can be done without the model. */
+  prepare(image: string): Promise<Prepared>;
+  run(image: string, prepared: Prepared): Promise<Result>;
   /** Gives back the memory of the model. */
   dispose(): void;
 }
 
 const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying out only: for real work, --model MODEL\n';
 
-/** The model that was chosen, opened; that it is but the demonstration is said on stderr. */
-export async function setUpModel(choice: ModelChoice, terminal: Terminal): Promise<ModelSetup> {
+/**
+ * The model that was chosen, opened; that it is but the demonstration is said on stderr.
+ * @param options `images`: how many will be read, as far as it is known; one alone needs no threads
+ */
+export async function setUpModel(
+  choice: ModelChoice,
+  terminal: Terminal,
+  { images = Number.POSITIVE_INFINITY, maxPixels }: { images?: number; maxPixels?: number } = {},
+): Promise<ModelSetup> {
+  const { exifOrientation } = choice;
+  const decoder = choice.decoder === undefined ? undefined : await openDecoder(choice.decoder);
   const { source, hub, loading } = chooseModel(choice, terminal);
-  return { source: await openModel(source, hub), loading };
+  const reader = new ImageReader({ exifOrientation, decoder, maxPixels, threads: images > 1 ? 'auto' : 0 });
+  return { source: await openModel(source, hub), reader, loading };
 }
 
 /** The same, to be opened elsewhere. */
@@ -90,7 +111,7 @@ export function chooseModel(
 }
 
 /**
- * Runs a command on images, one after the other. An input that cannot be used is reported on stderr, and the others go on.
+ * Runs a command on images, one after the other, the next being read meanwhile. An input that cannot be used is reported on stderr, and the others go on.
  * @returns how many inputs failed
  * @throws what keeps the command from working at all: a wrong model, a place that cannot be written; the reason of `terminal.signal`
  */
@@ -98,25 +119,30 @@ export async function runBatch(inputs: readonly string[], options: BatchOptions,
   const { output, json = false } = options;
   const { stdout, stderr } = terminal;
   const toStdout = json || output === undefined;
-  const { images, problems } = await findImages(inputs);
+  const { images, problems } = await findImages(inputs, options);
   for (const problem of problems) stderr.write(lineOf(problem));
   if (images.length === 0) return problems.length;
 
-  const { source, loading } = await setUpModel(options, terminal);
+  const setup = await setUpModel(options, terminal, { images: images.length });
   const sinks: Sink[] = [];
   try {
     if (output !== undefined) sinks.push(await fileSink(output, command.formats));
     if (toStdout) sinks.push(stdoutSink(new Pipe(stdout), { json }));
-    const processor = await AutoImageProcessor.from_pretrained(source);
-    const job = await command.open({ images, source, loading, processor });
+    const processor = await AutoImageProcessor.from_pretrained(setup.source);
+    const job = await command.open({ ...setup, images, processor });
     const bar = stderr.isTTY === true && !(toStdout && stdout.isTTY) && images.length > 1; // results that are seen tell the progress
     const progress = showProgress(images.length, stderr, { bar });
-    const work = async (image: string): Promise<void> => {
-      const result = await job.run(image);
+    const watch = new Stopwatch();
+    const work = async (image: string, prepared: unknown): Promise<void> => {
+      const result = await watch.model(job.run(image, prepared));
       for (const sink of sinks) sink.check?.(result);
       for (const sink of sinks) await sink.write(result);
     };
-    const failed = await forEachImage(images, work, {
+    const failed = await forEachImage(images, {
+      ahead: job.ahead,
+      prepare: (image) => job.prepare(image),
+      work,
+      watch,
       signal: terminal.signal,
       isWanted: () => sinks.some((sink) => sink.isOpen),
       onFailure: (image, error) => progress.log(lineOf(error, image)),
@@ -125,18 +151,29 @@ export async function runBatch(inputs: readonly string[], options: BatchOptions,
       progress.stop();
       job.dispose();
     });
+    const times = watch.times(setup.reader);
     for (const sink of sinks) await sink.close();
     const done = images.length - failed;
-    if (output !== undefined)
+    if (output !== undefined) {
       stderr.write(`dinov2: ${done} of ${images.length} images, ${done > 0 ? `written to ${output}` : 'nothing written'}\n`);
+      if (done > 1) stderr.write(`dinov2: ${textOfTimes(times)}\n`);
+    }
     return problems.length + failed;
   } catch (error) {
     for (const sink of sinks) await sink.abort();
     throw error;
+  } finally {
+    setup.reader.dispose();
   }
 }
 
-export interface ForEachOptions {
+export interface ForEachOptions<Prepared> {
+  /** Images that are got ready before their turn, while there is work on others. */
+  readonly ahead: number;
+  prepare(image: string): Promise<Prepared>;
+  work(image: string, prepared: Prepared): Promise<void>;
+  /** Is told the time that `work` has waited for. */
+  readonly watch?: Stopwatch;
   readonly signal: AbortSignal;
   /** Whether anybody waits for more. Default always. */
   isWanted?(): boolean;
@@ -147,25 +184,45 @@ export interface ForEachOptions {
 }
 
 /**
- * Does the work on images one after the other.
+ * Does the work on images one after the other, in their order.
  * @returns how many failed
  * @throws {HostError} what concerns more than one image; the signal's reason
  */
-export async function forEachImage(
-  images: readonly string[],
-  work: (image: string) => Promise<void>,
-  { signal, isWanted = () => true, onFailure, onDone }: ForEachOptions,
-): Promise<number> {
+export async function forEachImage<Prepared>(images: readonly string[], options: ForEachOptions<Prepared>): Promise<number> {
+  const { ahead, prepare, work, watch = new Stopwatch(), signal, isWanted = () => true, onFailure, onDone } = options;
   let failed = 0;
-  for (const image of images) {
+  for (const [image, prepared] of preparedAhead(images, prepare, ahead)) {
     signal.throwIfAborted();
     if (!isWanted()) break;
-    await work(image).catch((error: unknown) => {
-      if (signal.aborted || error instanceof HostError) throw error;
+    let isPrepared = false;
+    try {
+      const ready = await watch.waiting(prepared);
+      isPrepared = true;
+      await work(image, ready);
+    } catch (error) {
+      if (signal.aborted || (isPrepared && error instanceof HostError)) throw error;
       onFailure(image, error);
       failed += 1;
-    });
+    }
     onDone();
   }
   return failed;
+}
+
+/** Images in their order, each with what is prepared of it; `ahead` of them are begun before their turn. */
+function* preparedAhead<Prepared>(
+  images: readonly string[],
+  prepare: (image: string) => Promise<Prepared>,
+  ahead: number,
+): Generator<[image: string, prepared: Promise<Prepared>]> {
+  const begun: Promise<Prepared>[] = [];
+  let next = 0;
+  for (const image of images) {
+    while (next < images.length && begun.length <= ahead) {
+      const prepared = prepare(images[next++] as string);
+      prepared.catch(() => {}); // it is heard of when its turn comes
+      begun.push(prepared);
+    }
+    yield [image, begun.shift() as Promise<Prepared>];
+  }
 }

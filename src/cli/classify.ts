@@ -1,3 +1,4 @@
+import type { ProcessorOutput } from '../image/processor.ts';
 import { AutoModelForImageClassification } from '../index.ts';
 import {
   type Classification,
@@ -35,15 +36,13 @@ export function classifyImages(inputs: readonly string[], options: ClassifyOptio
   });
 }
 
-async function byModel(
-  { source, loading, processor }: Setup,
-  { head, labels: file, top = 5, exifOrientation }: ClassifyOptions,
-): Promise<Job> {
+async function byModel({ source, loading, processor, reader }: Setup, { head, labels: file, top = 5 }: ClassifyOptions): Promise<Job> {
   const options = { ...loading, ...(await readLabels(file)), ...(head !== undefined && { head }) };
   const model = await AutoModelForImageClassification.from_pretrained(source, options);
   return {
-    async run(image) {
-      const { pixel_values } = await processor(image, { exifOrientation });
+    ahead: reader.ahead,
+    prepare: (image) => reader.process(processor, image, { signal: loading.signal }),
+    async run(image, { pixel_values }: ProcessorOutput) {
       const { logits } = await model({ pixel_values }, { signal: loading.signal });
       const [labels = []] = classify(logits, model.config, { topK: top });
       return resultOf(image, labels, labelScores(logits, model.config).at(0));
@@ -52,13 +51,15 @@ async function byModel(
   };
 }
 
-async function byHead(head: string, setup: Setup, { top = 5, exifOrientation }: ClassifyOptions): Promise<Job> {
+async function byHead(head: string, setup: Setup, { top = 5 }: ClassifyOptions): Promise<Job> {
   const classifier = await loadFeatureClassifier(head);
-  const encoder = await openEncoder(setup, { pooling: classifier.pooling, exifOrientation });
+  const encoder = await openEncoder(setup, { pooling: classifier.pooling });
   checkFits(head, classifier, encoder);
   return {
-    async run(image) {
-      const features = await encoder.featureOf(image);
+    ahead: encoder.ahead,
+    prepare: (image) => encoder.prepare(image),
+    async run(image, pixel_values: Float32) {
+      const features = await encoder.encode(pixel_values);
       const [labels = []] = classifyFeatures(classifier, features, { topK: top });
       return resultOf(image, labels, classifier.scores(features).at(0));
     },

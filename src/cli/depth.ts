@@ -1,4 +1,4 @@
-import { pipeline } from '../index.ts';
+import { pipeline, type RawImage } from '../index.ts';
 import { type ColormapName, depthPicture, depthPng, encodePng } from '../plot/index.ts';
 import { type DepthKind, depthKind, rangeOf } from '../tasks/index.ts';
 import type { Float32 } from '../tensor/index.ts';
@@ -20,10 +20,10 @@ export interface DepthOptions extends BatchOptions {
 
 /** `dinov2 depth`: the depth of each pixel, (height, width) an image. See {@link runBatch}. */
 export function estimateDepth(inputs: readonly string[], options: DepthOptions, terminal: Terminal): Promise<number> {
-  const { exifOrientation, head, colormap = 'inferno' } = options;
+  const { head, colormap = 'inferno' } = options;
   return runBatch(inputs, options, terminal, {
     formats: FORMATS,
-    async open({ source, loading, images }) {
+    async open({ source, loading, images, reader }) {
       const paths = (folder: string | undefined, option: string, ending: string): ReadonlyMap<string, string> =>
         folder === undefined ? new Map() : picturePaths(folder, images, { option, ending });
       const pictures = paths(options.pictures, 'pictures', '.depth.png');
@@ -31,8 +31,10 @@ export function estimateDepth(inputs: readonly string[], options: DepthOptions, 
       const estimate = await pipeline('depth-estimation', source, { ...loading, ...(head !== undefined && { head }) });
       const kind = depthKind(estimate.model.config);
       return {
-        async run(image) {
-          const { predicted_depth: depth } = await estimate(image, { exifOrientation, signal: loading.signal });
+        ahead: reader.wholeAhead,
+        prepare: (image) => reader.read(image, { signal: loading.signal }),
+        async run(image, photo: RawImage) {
+          const { predicted_depth: depth } = await estimate(photo, { signal: loading.signal });
           const [height, width] = depth.dims as [number, number];
           const { low, high } = rangeOf(depth.data);
           const picture = pictures.get(image);

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.ts';
-import { AutoBackbone, AutoConfig, RawImage } from '../index.ts';
+import { AutoBackbone, AutoConfig, type RawImage } from '../index.ts';
 import { patchAlignedSize, patchFeatures, patchGrid } from '../tasks/index.ts';
 import type { Float32 } from '../tensor/index.ts';
 import { type BatchOptions, runBatch, type Setup } from './batch.ts';
@@ -17,21 +17,23 @@ export interface FeaturesOptions extends BatchOptions {
 
 /** `dinov2 features`: one vector a patch, after the final layer norm: (rows, columns, hidden) an image. See {@link runBatch}. */
 export function extractFeatures(inputs: readonly string[], options: FeaturesOptions, terminal: Terminal): Promise<number> {
-  const { size, exifOrientation } = options;
+  const { size } = options;
   return runBatch(inputs, options, terminal, {
     formats: FORMATS,
     async open(setup) {
       const model = await backboneAt(options.layer ?? -1, setup);
+      const { signal } = setup.loading;
       return {
-        async run(path) {
-          const image = await RawImage.read(path, { exifOrientation });
+        ahead: setup.reader.wholeAhead,
+        prepare: (path) => setup.reader.read(path, { signal }),
+        async run(path, image: RawImage) {
           const whole = size && {
             do_resize: true,
             size: patchAlignedSize(image, { shortestEdge: size, config: model.config }),
             do_center_crop: false,
           };
           const { pixel_values } = await setup.processor(image, { ...whole });
-          const { feature_maps } = await model({ pixel_values }, { signal: setup.loading.signal });
+          const { feature_maps } = await model({ pixel_values }, { signal });
           const [rows, columns] = patchGrid(model.config, pixel_values);
           const tensor = patchFeatures(feature_maps[0] as Float32, [rows, columns]).at(0); // (rows, columns, hidden)
           const text = `${path}  ${rows} x ${columns} patches of ${tensor.dims[2]}  ${firstValues(tensor)}`;

@@ -11,6 +11,8 @@ export interface FrozenEncoder {
   readonly width: number;
   /** The feature of an image: (1, width) */
   featureOf(image: ImageInput): Promise<Float32>;
+  /** Images that are worth preparing before the model needs them. */
+  readonly ahead: number;
   /** Its two steps: what the model takes of an image, (1, channels, height, width), */
   prepare(image: ImageInput): Promise<Float32>;
   /** and the feature of that. */
@@ -18,25 +20,27 @@ export interface FrozenEncoder {
   dispose(): void;
 }
 
-/** @throws as `from_pretrained` */
-export async function openEncoder(
-  { source, loading }: ModelSetup,
-  { pooling, exifOrientation }: { pooling: Pooling; exifOrientation: boolean | undefined },
-): Promise<FrozenEncoder> {
+/** An encoder that disposes of the setup's reader too. @throws as `from_pretrained` */
+export async function openEncoder({ source, loading, reader }: ModelSetup, { pooling }: { pooling: Pooling }): Promise<FrozenEncoder> {
+  const { signal } = loading;
   const processor = await AutoImageProcessor.from_pretrained(source);
   const model = await AutoModel.from_pretrained(source, loading);
   const { hidden_size, registers } = model.config;
-  const prepare: FrozenEncoder['prepare'] = async (image) => (await processor(image, { exifOrientation })).pixel_values;
+  const prepare: FrozenEncoder['prepare'] = async (image) => (await reader.process(processor, image, { signal })).pixel_values;
   const encode: FrozenEncoder['encode'] = async (pixel_values) => {
-    const { last_hidden_state } = await model({ pixel_values }, { signal: loading.signal });
+    const { last_hidden_state } = await model({ pixel_values }, { signal });
     return embed(last_hidden_state, { pooling, registers });
   };
   return {
     width: pooling === 'both' ? 2 * hidden_size : hidden_size,
     featureOf: async (image) => encode(await prepare(image)),
+    ahead: reader.ahead,
     prepare,
     encode,
-    dispose: () => model.dispose(),
+    dispose: () => {
+      reader.dispose();
+      model.dispose();
+    },
   };
 }
 

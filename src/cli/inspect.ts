@@ -1,9 +1,9 @@
 import { openCheckpoint } from '../checkpoint/shards.ts';
-import { decodeImage } from '../image/decode.ts';
-import { applyOrientation, readOrientation } from '../image/exif.ts';
+import { readOrientation } from '../image/exif.ts';
 import { readBytes } from '../image/input.ts';
+import { isJpeg } from '../image/jpeg.ts';
 import { isPng } from '../image/png.ts';
-import { AutoModel, type Dinov2Model } from '../index.ts';
+import { AutoModel, type Dinov2Model, type RawImage } from '../index.ts';
 import { patchGrid } from '../tasks/index.ts';
 import { sizeOf } from '../tensor/tensor.ts';
 import { type BatchOptions, runBatch, type Setup } from './batch.ts';
@@ -21,17 +21,19 @@ export function inspectImages(inputs: readonly string[], options: BatchOptions, 
       const description = await describeModel(model, setup);
       let heading = `${textOfModel(description)}\n`;
       return {
-        async run(image) {
+        ahead: setup.reader.wholeAhead,
+        prepare: (image) => setup.reader.read(image, { signal: setup.loading.signal }),
+        async run(image, pixels: RawImage) {
           const { bytes } = await readBytes(image);
-          const stored = await decodeImage(bytes, { source: image });
           const orientation = readOrientation(bytes, image);
-          const pixels = options.exifOrientation ? applyOrientation(stored, orientation) : stored;
+          const isTurned = options.exifOrientation === true && orientation >= 5;
+          const [width, height] = isTurned ? [pixels.height, pixels.width] : pixels.size;
           const { pixel_values } = await setup.processor(pixels);
-          const file = {
+          const file: FileDescription = {
             bytes: bytes.length,
-            format: isPng(bytes) ? 'PNG' : 'JPEG',
-            width: stored.width,
-            height: stored.height,
+            format: isPng(bytes) ? 'PNG' : isJpeg(bytes) ? 'JPEG' : 'other',
+            width,
+            height,
             orientation,
             pixel_values: pixel_values.dims,
             grid: patchGrid(model.config, pixel_values),
@@ -48,7 +50,8 @@ export function inspectImages(inputs: readonly string[], options: BatchOptions, 
 
 interface FileDescription {
   readonly bytes: number;
-  readonly format: string;
+  /** `other`: what a decoder of one's own reads. */
+  readonly format: 'PNG' | 'JPEG' | 'other';
   /** Pixels, as stored. */
   readonly width: number;
   readonly height: number;

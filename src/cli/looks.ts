@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.ts';
-import { AutoImageProcessor, AutoModel, type Dinov2Model, RawImage } from '../index.ts';
+import { AutoImageProcessor, AutoModel, type Dinov2Model, type RawImage } from '../index.ts';
 import {
   type ColormapName,
   captioned,
@@ -86,26 +86,33 @@ const SMALL = 480;
 
 interface Looker {
   readonly model: Dinov2Model;
-  look(path: string): Promise<WholePhoto>;
+  /** Images that are read before their turn. */
+  readonly ahead: number;
+  read(path: string): Promise<RawImage>;
+  look(image: RawImage): Promise<WholePhoto>;
   features(photo: WholePhoto): Promise<DensePatches>;
 }
 
 /** Runs with a model, which is disposed of afterwards. */
 async function withLooker<T>(options: LookOptions, terminal: Terminal, body: (looker: Looker) => Promise<T>): Promise<T> {
-  const { source, loading } = await setUpModel(options, terminal);
+  const { source, loading, reader } = await setUpModel(options, terminal);
+  const { signal } = loading;
   const processor = await AutoImageProcessor.from_pretrained(source);
   const model = await AutoModel.from_pretrained(source, loading);
-  const { size: shortestEdge = SIZE, exifOrientation } = options;
+  const { size: shortestEdge = SIZE } = options;
   try {
     return await body({
       model,
-      look: (path) => wholePhoto(path, { processor, config: model.config, shortestEdge, exifOrientation }),
+      ahead: reader.wholeAhead,
+      read: (path) => reader.read(path, { signal }),
+      look: (image) => wholePhoto(image, { processor, config: model.config, shortestEdge }),
       async features({ pixel_values, frame }) {
-        const { last_hidden_state } = await model({ pixel_values }, { signal: loading.signal });
+        const { last_hidden_state } = await model({ pixel_values }, { signal });
         return { features: patchFeatures(last_hidden_state, [frame.rows, frame.columns]).at(0), frame };
       },
     });
   } finally {
+    reader.dispose();
     model.dispose();
   }
 }
@@ -118,37 +125,35 @@ interface Drawn {
 
 /** `dinov2 pca`: patch features as colours that the images share. @returns how many inputs failed */
 export async function drawPca(inputs: readonly string[], options: PcaCommandOptions, terminal: Terminal): Promise<number> {
-  const { layout = 'side', foreground = 'auto', threshold, exifOrientation } = options;
-  const features = new Map<string, Float32>();
-  const draw = async (path: string, colors: PatchColors): Promise<RawImage> => {
-    const image = (await RawImage.read(path, { exifOrientation })).rgb();
+  const { layout = 'side', foreground = 'auto', threshold } = options;
+  const draw = async (image: RawImage, colors: PatchColors): Promise<RawImage> => {
     const picture = await pcaPicture(colors, image, { ...(layout === 'overlay' && { image }) });
     return layout === 'side' ? sideBySide([image, picture]) : picture;
   };
-  const { images, problems } = await findImages(inputs);
+  const { images, problems } = await findImages(inputs, options);
   for (const problem of problems) terminal.stderr.write(lineOf(problem));
   if (images.length === 0) return problems.length;
   const paths = outputsOf(options.output, images, '.pca.png');
-  const failed = await withLooker(options, terminal, (looker) =>
-    eachImage(images, terminal, async (path) => {
-      const photo = await looker.look(path);
+  const failed = await withLooker(options, terminal, async (looker) => {
+    const features = new Map<string, Float32>();
+    const unread = await eachImage(images, looker, terminal, async (path, image) => {
+      const photo = await looker.look(image);
       features.set(path, (await looker.features(photo)).features as Float32);
-    }),
-  );
-  const results = stdoutSink(new Pipe(terminal.stdout), options);
-  if (features.size === 0) {
-    await results.close();
-    return problems.length + failed;
-  }
-  const pca = fitPatchPca([...features.values()], { foreground, ...(threshold !== undefined && { threshold }) });
-  const drawn = async function* (): AsyncGenerator<Drawn> {
-    for (const [path, tensor] of features) {
-      terminal.signal.throwIfAborted();
-      yield { path, picture: await draw(path, pca.colorsOf(tensor)) };
+    });
+    const results = stdoutSink(new Pipe(terminal.stdout), options);
+    if (features.size > 0) {
+      const pca = fitPatchPca([...features.values()], { foreground, ...(threshold !== undefined && { threshold }) });
+      const drawn = async function* (): AsyncGenerator<Drawn> {
+        for (const [path, tensor] of features) {
+          terminal.signal.throwIfAborted();
+          yield { path, picture: await draw((await looker.read(path)).rgb(), pca.colorsOf(tensor)) };
+        }
+      };
+      await deliver(drawn(), paths, results);
     }
-  };
-  await deliver(drawn(), paths, results);
-  await results.close();
+    await results.close();
+    return unread;
+  });
   return problems.length + failed;
 }
 
@@ -157,22 +162,23 @@ export async function drawAttention(inputs: readonly string[], options: Attentio
   const { layer = -1, head, rollout = false, point, colormap } = options;
   if (rollout && (options.layer !== undefined || head !== undefined))
     throw new ArgumentError('rollout: expected neither layer nor head, for it goes through all of them');
-  const { images, problems } = await findImages(inputs);
+  const { images, problems } = await findImages(inputs, options);
   for (const problem of problems) terminal.stderr.write(lineOf(problem));
   if (images.length === 0) return problems.length;
   if (images.length > 1 && options.output !== undefined && isPng(options.output)) {
     throw new ArgumentError(`output: expected a folder for the pictures of ${images.length} images, found "${options.output}"`);
   }
   const paths = outputsOf(options.output, images, '.attention.png');
-  const failed = await withLooker(options, terminal, async ({ model, look }) => {
+  const failed = await withLooker(options, terminal, async (looker) => {
+    const { model, look } = looker;
     const { num_hidden_layers: layers, num_attention_heads: heads } = model.config;
     const block = layer < 0 ? layers + layer : layer - 1;
     if (!(layer !== 0 && block >= 0 && block < layers))
       throw new ArgumentError(`layer: expected 1 to ${layers}, or -1 to -${layers}, found ${layer}`);
     if (head !== undefined && head > heads) throw new ArgumentError(`head: expected 1 to ${heads}, found ${head}`);
     const results = stdoutSink(new Pipe(terminal.stdout), options);
-    const unread = await eachImage(images, terminal, async (path) => {
-      const { image, pixel_values, frame } = await look(path);
+    const unread = await eachImage(images, looker, terminal, async (path, photo) => {
+      const { image, pixel_values, frame } = await look(photo);
       const from = point && patchAt(frame, point);
       const flow = new Rollout();
       let maps: Float32 | undefined; // (heads, rows, columns)
@@ -216,8 +222,8 @@ export async function drawMatches(
 ): Promise<number> {
   const { output = 'match.png', point, lines = 40, foreground = false, refine = true, colormap, json = false } = options;
   if (!isPng(output)) throw new ArgumentError(`output: expected a name that ends in .png, found "${output}"`);
-  await withLooker(options, terminal, async ({ look, features }) => {
-    const [photoA, photoB] = [await look(first), await look(second)];
+  await withLooker(options, terminal, async ({ read, look, features }) => {
+    const [photoA, photoB] = [await look(await read(first)), await look(await read(second))];
     const [a, b] = [await features(photoA), await features(photoB)];
     let matches = point ? [matchPoint(a, b, point, { refine })] : matchPatches(a, b, { refine });
     if (foreground && !point) {
@@ -266,9 +272,17 @@ function outputsOf(output: string | undefined, images: readonly string[], ending
   return picturePaths(output ?? '', images, { option: 'output', ending });
 }
 
-async function eachImage(images: readonly string[], { stderr, signal }: Terminal, work: (path: string) => Promise<void>): Promise<number> {
+async function eachImage(
+  images: readonly string[],
+  { ahead, read }: Looker,
+  { stderr, signal }: Terminal,
+  work: (path: string, image: RawImage) => Promise<void>,
+): Promise<number> {
   const progress = showProgress(images.length, stderr, { bar: stderr.isTTY === true && images.length > 1 });
-  return forEachImage(images, work, {
+  return forEachImage(images, {
+    ahead,
+    prepare: read,
+    work,
     signal,
     onFailure: (image, error) => progress.log(lineOf(error, image)),
     onDone: () => progress.step(),

@@ -50,16 +50,16 @@ export interface TestProbeOptions extends ModelChoice {
  * @throws what keeps it from working at all; the reason of `terminal.signal`
  */
 export async function fitProbe(folder: string, options: FitProbeOptions, terminal: Terminal): Promise<number> {
-  const { output, classifier: kind = 'linear', exifOrientation, json = false } = options;
+  const { output, classifier: kind = 'linear', json = false } = options;
   const isWhole = !output.endsWith('.safetensors');
   if (isWhole && kind === 'knn')
     throw new ArgumentError(`${output}: expected the name of a .safetensors file for nearest neighbours, found another`);
   await checkWritable(isWhole ? fileSystem().join(output, 'model.safetensors') : output);
-  const { classes, problems } = await findLabelledFolders(folder);
+  const { classes, problems } = await findLabelledFolders(folder, options);
   if (classes.length < 2) throw new ArgumentError(`${folder}: expected folders of two classes at least, found ${classes.length}`);
   const labels = classes.map(({ label }) => label);
   const setup = await setUpModel(options, terminal);
-  const encoder = await openEncoder(setup, { pooling: kind === 'linear' ? 'both' : 'cls', exifOrientation });
+  const encoder = await openEncoder(setup, { pooling: kind === 'linear' ? 'both' : 'cls' });
   const { features, truth, failures } = await collect(classes, encoder, terminal).finally(() => encoder.dispose());
 
   const fitted = kind === 'linear' ? await fitLinear(features, truth, labels, options, terminal) : undefined;
@@ -78,17 +78,17 @@ export async function fitProbe(folder: string, options: FitProbeOptions, termina
  * @throws what keeps it from working at all; the reason of `terminal.signal`
  */
 export async function testProbe(folder: string, options: TestProbeOptions, terminal: Terminal): Promise<number> {
-  const { head, exifOrientation, json = false, output } = options;
+  const { head, json = false, output } = options;
   if (output !== undefined) await checkWritable(output);
   const classifier = await loadFeatureClassifier(head);
-  const { classes, problems } = await findLabelledFolders(folder);
+  const { classes, problems } = await findLabelledFolders(folder, options);
   const unknown = classes.find(({ label }) => !classifier.labels.includes(label));
   if (unknown) {
     throw new ArgumentError(
       `${folder}: expected folders named as the classes of ${head}, ${classifier.labels.join(', ')}, found "${unknown.label}"`,
     );
   }
-  const encoder = await openEncoder(await setUpModel(options, terminal), { pooling: classifier.pooling, exifOrientation });
+  const encoder = await openEncoder(await setUpModel(options, terminal), { pooling: classifier.pooling });
   checkFits(head, classifier, encoder);
   const { features, truth, failures } = await collect(classes, encoder, terminal).finally(() => encoder.dispose());
   const labelOf = new Map(classes.map(({ label }, k) => [k, classifier.labels.indexOf(label)]));
@@ -136,11 +136,13 @@ async function collect(classes: readonly LabelledFolder[], encoder: FrozenEncode
   const truth: number[] = [];
   const failures: string[] = [];
   const progress = showProgress(classOf.size, stderr, { bar: stderr.isTTY === true });
-  const work = async (image: string): Promise<void> => {
-    rows.push(await encoder.featureOf(image));
-    truth.push(classOf.get(image) as number);
-  };
-  await forEachImage([...classOf.keys()], work, {
+  await forEachImage([...classOf.keys()], {
+    ahead: encoder.ahead,
+    prepare: (image) => encoder.prepare(image),
+    async work(image, pixel_values) {
+      rows.push(await encoder.encode(pixel_values));
+      truth.push(classOf.get(image) as number);
+    },
     signal,
     onFailure: (image, error) => failures.push(lineOf(error, image)),
     onDone: () => progress.step(),

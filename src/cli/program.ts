@@ -22,6 +22,7 @@ import { segmentImages } from './segment.ts';
 import { serveRequests } from './serve.ts';
 import { lineOf, type Terminal } from './terminal.ts';
 import { packageVersion } from './version.ts';
+import { doJobs } from './worker.ts';
 
 /** Exit codes beside 0. */
 const FAILED = 1;
@@ -331,6 +332,32 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     run: exportIndex,
   },
   {
+    name: 'worker',
+    description:
+      'Does jobs of a BullMQ queue on Redis, named embed and classify. Ctrl-C finishes those it has; those of one that is killed return.',
+    argument: { name: 'queue', description: 'its name' },
+    formats: [],
+    options: [
+      new Option('--redis <url>', 'where Redis is').env('REDIS_URL').default('redis://127.0.0.1:6379'),
+      new Option('--prefix <prefix>', 'of the keys in Redis, as the producer has it').default('bull'),
+      new Option('--head <file>', "a classifier in place of the model's, as of dinov2 classify"),
+      new Option('--root <folder>', 'the folder in which paths of jobs are; without, jobs cannot name files'),
+      new Option('--allow-url <origins...>', 'where URLs of jobs may lead, like https://images.example.com; * lets them lead anywhere'),
+      new Option('--output <folder>', 'write results to files as well: ID.npy, or of classify ID.json'),
+      new Option('--concurrency <number>', 'jobs at the same time, of which one is in the model').argParser(integer(1)).default(4),
+      new Option('--max-pixels <number>', 'pixels of the largest image').argParser(integer(1)).default(25_000_000),
+      new Option('--max-bytes <size>', 'the largest file of an image').argParser(size).default(32 * 2 ** 20, '32MiB'),
+      new Option('--timeout <seconds>', 'for an image, with its wait for others').argParser(number).default(60),
+      new Option('--lock-time <seconds>', 'until a job of a worker that was killed returns to the queue').argParser(number).default(30),
+      new Option('--closing-time <seconds>', 'at the end, for jobs that were begun').argParser(number).default(30),
+    ],
+    examples: [
+      'worker photos --model dinov2-small --root /srv/photos',
+      'worker photos --redis redis://10.0.0.5:6379 --allow-url https://cdn.example.com',
+    ],
+    run: doJobs,
+  },
+  {
     name: 'inspect',
     description: 'What the files are, what the model gets of them, and what the model is.',
     formats: INSPECT_FORMATS,
@@ -419,6 +446,10 @@ function modelOptions(): Option[] {
       'memory the model may take, like 500MB or 2GiB: blocks that do not fit stay in their file',
     ).argParser(size),
     new Option('--exif-orientation', 'turn images upright as their EXIF orientation says'),
+    new Option(
+      '--decoder <file>',
+      'a JavaScript module that exports decode(bytes), which reads the images: { data, width, height, channels }',
+    ),
     new Option('--pos-embed <rule>', 'how position embeddings are interpolated (default: offset, as the authors do)').choices(POS_EMBEDS),
     new Option('--build <build>', 'kernels with relaxed SIMD or without (default: auto)').choices(['auto', 'simd', 'relaxed']),
   ];

@@ -26,33 +26,33 @@ export function showProgress(total: number, stderr: Stream, { bar: isWanted, lin
   const start = performance.now();
   let done = 0;
   const rate = (): number => (done * 1000) / Math.max(performance.now() - start, 1);
+  const left = (): string => timeText((total - done) / rate());
   if (!isWanted && lines) {
     let last = start;
     const step = (): void => {
       done += 1;
       if (performance.now() - last < LINES_APART) return;
       last = performance.now();
-      const left = Math.round((total - done) / rate());
-      stderr.write(`dinov2: ${done} of ${total} ${unit}, ${rate().toFixed(1)} a second, ${left} s left\n`);
+      stderr.write(`dinov2: ${done} of ${total} ${unit}, ${rate().toFixed(1)} a second, ${left()} left\n`);
     };
     return { step, log: (line) => stderr.write(line), stop: () => {} };
   }
   if (!isWanted) return { step: () => {}, log: (line) => stderr.write(line), stop: () => {} };
   const bars = new MultiBar({
     stream: stderr,
-    format: `{bar} {value} of {total} ${unit}, {rate} a second, {eta_formatted} left`,
+    format: `{bar} {value} of {total} ${unit}, {rate} a second, {left} left`,
     barsize: 30,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     clearOnComplete: true,
     gracefulExit: false, // a signal stops the work, and that the bar
   });
-  const bar = bars.create(total, 0, { rate: '-' });
+  const bar = bars.create(total, 0, { rate: '-', left: '-' });
   bars.update();
   return {
     step: () => {
       done += 1;
-      bar.increment({ rate: rate().toFixed(1) });
+      bar.increment({ rate: rate().toFixed(1), left: left() });
     },
     log: (line) => {
       bars.log(line);
@@ -60,6 +60,14 @@ export function showProgress(total: number, stderr: Stream, { bar: isWanted, lin
     },
     stop: () => bars.stop(),
   };
+}
+
+/** A time in seconds, as people say it. */
+export function timeText(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 120) return `${whole} s`;
+  const minutes = Math.round(whole / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 export interface DownloadDisplay {

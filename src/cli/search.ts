@@ -1,10 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
-import { ArgumentError, CheckpointError, NotFoundError } from '../errors.ts';
+import { CheckpointError, NotFoundError } from '../errors.ts';
 import { fileSystem } from '../files/source.ts';
 import { RawImage } from '../image/rawImage.ts';
 import { duplicates, type Pooling, VectorIndex } from '../tasks/index.ts';
-import { type ModelChoice, type ModelSetup, setUpModel } from './batch.ts';
+import { forEachImage, type ModelChoice, type ModelSetup, setUpModel } from './batch.ts';
 import { type FrozenEncoder, openEncoder } from './frozen.ts';
 import { type GalleryImage, writeGallery } from './gallery.ts';
 import { findImages } from './images.ts';
@@ -23,6 +23,7 @@ import {
 import { IndexLock } from './indexLock.ts';
 import { showProgress } from './progress.ts';
 import { lineOf, Pipe, type Terminal } from './terminal.ts';
+import { Stopwatch, type Times, textOfTimes } from './times.ts';
 
 export interface IndexOptions extends ModelChoice {
   readonly json?: boolean;
@@ -53,9 +54,6 @@ export interface DuplicatesOptions {
   readonly threshold?: number;
 }
 
-/** Files that are read ahead, while the engine works. */
-const AHEAD = 4;
-
 /**
  * `dinov2 index`: brings the index of a folder up to date: new and changed files are embedded, those that are gone leave it. Each feature is in a
  * journal as soon as it is there, so that an interrupted run loses none.
@@ -77,16 +75,16 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
   const { folder } = lock;
   const { stdout, stderr, signal } = terminal;
   const before = options.rebuild ? undefined : await readIndex(folder);
-  const setup = await setUpModel(options, terminal);
   const pooling = options.pooling ?? before?.model.pooling ?? 'cls';
   const exifOrientation = options.exifOrientation ?? before?.model.exifOrientation ?? false;
+  const setup = await setUpModel({ ...options, exifOrientation }, terminal);
   const { encoder, model } = await openIndexEncoder(setup, { name: options.model ?? 'the demonstration', pooling, exifOrientation });
   const failures: string[] = [];
   const images = new Map<string, IndexedImage>();
-  const spent = { reading: 0, decoding: 0, model: 0 };
+  let times: Times | undefined;
   try {
     if (before) checkModel(folder, before.model, model);
-    const { images: paths, problems } = await findImages([folder]);
+    const { images: paths, problems } = await findImages([folder], options);
     for (const problem of problems) failures.push(lineOf(problem));
     const missing: Pending[] = [];
     for (const path of paths) {
@@ -100,22 +98,23 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
       const journal = await Journal.open(lock, model);
       const progress = showProgress(missing.length, stderr, { bar: stderr.isTTY === true, lines: stderr.isTTY !== true });
       try {
-        const bytes = readAhead(missing.map(({ path }) => path));
-        for (const { path, ...file } of missing) {
-          signal.throwIfAborted();
-          try {
-            const content = await timed(spent, 'reading', bytes.next());
-            const pixels = await timed(spent, 'decoding', encoder.prepare(content));
-            const vector = (await timed(spent, 'model', encoder.encode(pixels))).at(0).data;
-            images.set(file.name, { ...file, vector });
+        const files = new Map(missing.map(({ path, ...file }) => [path, file]));
+        const watch = new Stopwatch();
+        await forEachImage([...files.keys()], {
+          ahead: encoder.ahead,
+          prepare: (path) => encoder.prepare(path),
+          async work(path, pixels) {
+            const file = files.get(path) as Omit<IndexedImage, 'vector'>;
+            const vector = (await watch.model(encoder.encode(pixels))).at(0).data;
             await journal.add({ ...file, vector });
-          } catch (error) {
-            if (signal.aborted) throw error;
-            if (images.has(file.name)) throw error; // it was the journal
-            failures.push(lineOf(error, path));
-          }
-          progress.step();
-        }
+            images.set(file.name, { ...file, vector });
+          },
+          watch,
+          signal,
+          onFailure: (path, error) => failures.push(lineOf(error, path)),
+          onDone: () => progress.step(),
+        });
+        times = watch.times(setup.reader);
       } finally {
         progress.stop();
         await journal.close();
@@ -129,7 +128,7 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
       added: images.size - kept,
       removed: [...(before?.images.keys() ?? [])].filter((name) => !images.has(name)).length,
       failed: failures.length,
-      seconds: spent,
+      seconds: times,
     };
     await new Pipe(stdout).write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${textOf(folder, report)}\n`);
   } finally {
@@ -144,9 +143,10 @@ export async function searchImages(inputs: readonly string[], options: SearchOpt
   const { index: folder = '.', top = 10, json = false, html, scan = 'float32' } = options;
   const { stdout, stderr, signal } = terminal;
   const { model: known, images } = await openIndex(folder);
-  const { images: queries, problems } = await findImages(inputs);
+  const { images: queries, problems } = await findImages(inputs, options);
   for (const problem of problems) stderr.write(lineOf(problem));
-  const setup = await setUpModel(options, terminal);
+  const { exifOrientation } = known;
+  const setup = await setUpModel({ ...options, exifOrientation }, terminal, { images: queries.length });
   const { encoder, model } = await openIndexEncoder(setup, { ...known, name: options.model ?? 'the demonstration' });
   const vectors = new VectorIndex(known.probe.length, { dtype: scan, threads: options.threads ?? 'auto' });
   let failed = problems.length;
@@ -252,50 +252,16 @@ interface Pending extends Omit<IndexedImage, 'vector'> {
   readonly path: string;
 }
 
-/** The bytes of files one after the other, the next ones being read meanwhile. */
-function readAhead(paths: readonly string[]): { next(): Promise<Uint8Array> } {
-  const begun: Promise<Uint8Array>[] = [];
-  let at = 0;
-  const begin = (): void => {
-    while (begun.length < AHEAD && at < paths.length) {
-      const bytes = readFile(paths[at++] as string).catch((cause: Error) => {
-        throw new NotFoundError(`expected a readable file, found ${cause.message}`, { cause });
-      });
-      bytes.catch(() => {}); // it is heard of when its turn comes
-      begun.push(bytes);
-    }
-  };
-  return {
-    next() {
-      begin();
-      const next = begun.shift();
-      if (!next) throw new ArgumentError('readAhead: expected as many calls as files, found more');
-      begin();
-      return next;
-    },
-  };
-}
-
-/** Adds the seconds that the work takes to one of the sums. */
-async function timed<K extends string, T>(sums: Record<K, number>, kind: K, work: Promise<T>): Promise<T> {
-  const start = performance.now();
-  try {
-    return await work;
-  } finally {
-    sums[kind] += (performance.now() - start) / 1000;
-  }
-}
-
 interface Report {
   readonly images: number;
   readonly added: number;
   readonly removed: number;
   readonly failed: number;
-  readonly seconds: Readonly<Record<'reading' | 'decoding' | 'model', number>>;
+  /** Where there was something to embed. */
+  readonly seconds: Times | undefined;
 }
 
 function textOf(folder: string, { images, added, removed, failed, seconds }: Report): string {
-  const { reading, decoding, model } = seconds;
-  const times = added > 0 ? `; seconds: ${reading.toFixed(1)} reading, ${decoding.toFixed(1)} decoding, ${model.toFixed(1)} model` : '';
-  return `${folder}: ${images} images in the index: ${added} embedded, ${removed} removed or replaced, ${failed} failed${times}`;
+  const counts = `${folder}: ${images} images in the index: ${added} embedded, ${removed} removed or replaced, ${failed} failed`;
+  return seconds ? `${counts}\n${textOfTimes(seconds)}` : counts;
 }

@@ -1,4 +1,4 @@
-import { pipeline, RawImage } from '../index.ts';
+import { pipeline, type RawImage } from '../index.ts';
 import { encodePng, type LabelColors, segmentationPicture } from '../plot/index.ts';
 import { segmentsOf } from '../tasks/index.ts';
 import { type BatchOptions, runBatch } from './batch.ts';
@@ -22,17 +22,18 @@ export interface SegmentOptions extends BatchOptions {
 
 /** `dinov2 segment`: the number of the label of each pixel, (height, width) an image. See {@link runBatch}. */
 export function segmentImages(inputs: readonly string[], options: SegmentOptions, terminal: Terminal): Promise<number> {
-  const { exifOrientation, head, scales = [1], flip = false } = options;
+  const { head, scales = [1], flip = false } = options;
   return runBatch(inputs, options, terminal, {
     formats: FORMATS,
-    async open({ source, loading, images }) {
+    async open({ source, loading, images, reader }) {
       const pictures = options.pictures && picturePaths(options.pictures, images, { option: 'pictures', ending: '.segments.png' });
       const labels = await readLabels(options.labels);
       const segmenter = await pipeline('image-segmentation', source, { ...loading, ...labels, ...(head !== undefined && { head }) });
       const colors = colorsOf(segmenter.model.config.id2label);
       return {
-        async run(path) {
-          const image = await RawImage.read(path, { exifOrientation });
+        ahead: reader.wholeAhead,
+        prepare: (path) => reader.read(path, { signal: loading.signal }),
+        async run(path, image: RawImage) {
           const segmentation = await segmenter.segment(image, { scales, flip, signal: loading.signal });
           const segments = segmentsOf(segmentation, segmenter.model.config.id2label);
           const picture = pictures ? pictures.get(path) : undefined;

@@ -4,6 +4,8 @@ export interface Host {
   readonly name: string;
   /** Threads over shared memory, where the host has them. */
   readonly threads: Threads | undefined;
+  /** Threads that share nothing, where the host has them. */
+  readonly helpers?: Helpers;
   /** Files, where the host has them. */
   readonly files: FileSystem | undefined;
   /** Told of WebAssembly memory that nothing refers to any more, where the host would be slow to see it. */
@@ -100,6 +102,34 @@ export interface Thread {
   /** Why it ended, if it has without being told to. */
   readonly failure: Error | undefined;
   stop(): void;
+}
+
+/** Scripts for {@link Helpers}, in the folder of the built library. */
+export type HelperScript = 'image/readerThread.js';
+
+export interface Helpers {
+  /** Starts a script. It does not keep the process alive but while it is asked something. */
+  start(script: HelperScript): Helper;
+  /** Within a helper: answers what it is asked. */
+  answer(respond: (question: unknown) => Promise<Answer>): void;
+}
+
+/** A thread that answers questions, one at a time. */
+export interface Helper {
+  /** Whether it runs, or has run: one that never does lacks its script, as in a bundle without. */
+  readonly hasStarted: boolean;
+  /** Why it ended, if it has. */
+  readonly failure: Error | undefined;
+  /** Both question and answer are cloned. Rejects when the thread ends without an answer; what the question is about may be the reason. */
+  ask(question: unknown): Promise<unknown>;
+  /** Resolves when nothing of it runs any more. */
+  stop(): Promise<void>;
+}
+
+export interface Answer {
+  readonly value: unknown;
+  /** What of it is handed over, not cloned. */
+  readonly transfer: readonly ArrayBuffer[];
 }
 
 /** Bytes that can be read at any place: a file, a blob, an array. */

@@ -3,10 +3,10 @@ import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promis
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Worker, workerData } from 'node:worker_threads';
+import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { HostError, NotFoundError } from '../errors.ts';
 import { DiskCache } from './diskCache.ts';
-import type { AtomicWriter, Downloads, FileSystem, Host, RandomAccess, Thread, Threads } from './host.ts';
+import type { AtomicWriter, Downloads, FileSystem, Helper, HelperScript, Helpers, Host, RandomAccess, Thread, Threads } from './host.ts';
 import { makeFolder } from './makeFolder.ts';
 
 class NodeThread implements Thread {
@@ -16,7 +16,7 @@ class NodeThread implements Thread {
 
   constructor(data: unknown) {
     try {
-      this.#worker = startWorker(data);
+      this.#worker = startWorker('runtime/thread.js', data);
     } catch (error) {
       this.#failure = error as Error; // a bundle whose script of threads is not where it should be
       return;
@@ -40,8 +40,8 @@ class NodeThread implements Thread {
   }
 }
 
-function startWorker(data: unknown): Worker {
-  const url = new URL('../../dist/runtime/thread.js', import.meta.url); // from src/ and from dist/: threads have no TypeScript loader
+function startWorker(script: 'runtime/thread.js' | HelperScript, data?: unknown): Worker {
+  const url = new URL(`../../dist/${script}`, import.meta.url); // from src/ and from dist/: threads have no TypeScript loader
   return new Worker(url, { workerData: data, execArgv: [] });
 }
 
@@ -49,6 +49,68 @@ const threads: Threads = {
   available: availableParallelism(),
   start: (data) => new NodeThread(data),
   received: async () => workerData,
+};
+
+class NodeHelper implements Helper {
+  hasStarted = false;
+  #worker: Worker | undefined;
+  #failure: Error | undefined;
+  #asked: { resolve(value: unknown): void; reject(reason: Error): void } | undefined;
+
+  constructor(script: HelperScript) {
+    try {
+      this.#worker = startWorker(script);
+    } catch (error) {
+      this.#failure = error as Error;
+      return;
+    }
+    this.#worker.unref();
+    this.#worker.on('message', (value: unknown) => {
+      if (this.hasStarted) this.#asked?.resolve(value);
+      this.hasStarted = true;
+    });
+    this.#worker.on('error', (error: Error) => this.#ended(error));
+    this.#worker.on('exit', (code) => this.#ended(new Error(`it exited with code ${code}`)));
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  async ask(question: unknown): Promise<unknown> {
+    if (!this.#worker || this.#failure) throw this.#failure;
+    this.#worker.ref();
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#asked = { resolve, reject };
+        this.#worker?.postMessage(question);
+      });
+    } finally {
+      this.#asked = undefined;
+      this.#worker.unref();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#ended(new Error('it was stopped'));
+    await this.#worker?.terminate();
+  }
+
+  #ended(why: Error): void {
+    this.#failure ??= why;
+    this.#asked?.reject(this.#failure);
+  }
+}
+
+const helpers: Helpers = {
+  start: (script) => new NodeHelper(script),
+  answer(respond) {
+    parentPort?.on('message', async (question: unknown) => {
+      const { value, transfer } = await respond(question);
+      parentPort?.postMessage(value, transfer);
+    });
+    parentPort?.postMessage('started');
+  },
 };
 
 class NodeFile implements RandomAccess {
@@ -176,4 +238,4 @@ function released(bytes: number): void {
   } catch {} // more than the host has addresses for: it has collected its garbage before it said so
 }
 
-export const host: Host = { name: 'node', threads, files, downloads, released, pause, embeddedModel };
+export const host: Host = { name: 'node', threads, helpers, files, downloads, released, pause, embeddedModel };

@@ -112,7 +112,12 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
   /** Writes preprocessor_config.json into the folder. */
   async save_pretrained(folder: string): Promise<void> {
     const path = fileSystem().join(folder, PROCESSOR_FILE);
-    await writeFiles([jsonFile(path, { ...this.config, image_processor_type: this.#kind.type })]);
+    await writeFiles([jsonFile(path, this.to_dict())]);
+  }
+
+  /** What preprocessor_config.json holds. */
+  to_dict(): Record<string, unknown> {
+    return { ...(this.config as object), image_processor_type: this.#kind.type };
   }
 
   override async _call(images: Images, options: ProcessorOptions<Config> & ReadOptions = {}): Promise<ProcessorOutput> {

@@ -125,6 +125,17 @@ async function isOriginal(files: Source): Promise<boolean> {
   return (await files.list()).some((file) => file.endsWith('.pth'));
 }
 
+/** The processor that the content of preprocessor_config.json names. @throws {ConfigError} when it names an unknown one */
+export function processorOf(config: Readonly<Record<string, unknown>>): BitImageProcessor | DPTImageProcessor {
+  const type = config.image_processor_type ?? config.feature_extractor_type;
+  if (typeof type !== 'string' || !Object.hasOwn(PROCESSORS, type)) {
+    throw new ConfigError(
+      `${PROCESSOR_FILE}: image_processor_type: expected one of ${Object.keys(PROCESSORS).join(', ')}, found ${describe(type)}`,
+    );
+  }
+  return new PROCESSORS[type as keyof typeof PROCESSORS](config as object);
+}
+
 export const AutoImageProcessor = {
   /**
    * The processor that preprocessor_config.json names; see {@link BitImageProcessor.from_pretrained}. For a .pth file, which comes without,
@@ -139,12 +150,6 @@ export const AutoImageProcessor = {
     const { hub, rest } = splitOptions(options);
     const files = await openModel(source, hub);
     const config = (await isOriginal(files)) ? ORIGINAL : await readProcessorConfig(files, hub);
-    const type = config.image_processor_type ?? config.feature_extractor_type;
-    if (typeof type !== 'string' || !Object.hasOwn(PROCESSORS, type)) {
-      throw new ConfigError(
-        `${PROCESSOR_FILE}: image_processor_type: expected one of ${Object.keys(PROCESSORS).join(', ')}, found ${describe(type)}`,
-      );
-    }
-    return new PROCESSORS[type as keyof typeof PROCESSORS]({ ...config, ...rest } as object) as T;
+    return processorOf({ ...config, ...rest }) as T;
   },
 };

@@ -154,7 +154,7 @@ export class RawImage implements Pixels {
   }
 }
 
-function isPixels(input: ImageInput): input is PixelsInput {
+export function isPixels(input: ImageInput): input is PixelsInput {
   return typeof input === 'object' && input !== null && 'data' in input && 'width' in input && 'height' in input;
 }
 

@@ -1,6 +1,7 @@
 import { host } from '#host';
 import { ArgumentError, ThreadError } from '../errors.ts';
 import type { Thread, Threads } from '../hosts/host.ts';
+import { warnOnce } from '../warn.ts';
 import { Board, MOST_PARTS, MOST_THREADS, type NumberedCall } from './board.ts';
 import type { KernelName, Kernels } from './kernels.ts';
 
@@ -24,13 +25,6 @@ export interface ThreadData {
 
 /** One call of a kernel. */
 export type KernelCall = { [K in KernelName]: readonly [name: K, ...args: Parameters<Kernels[K]>] }[KernelName];
-
-const warned = new Set<string>();
-
-function warnOnce(message: string): void {
-  if (!warned.has(message)) console.warn(`dinov2-wasm: ${message}`);
-  warned.add(message);
-}
 
 /**
  * The number of threads that a host gives to who asks for `asked`. Where it has no shared memory that is 1, which is said once.

@@ -4,6 +4,7 @@ import type { ModelSource } from '../files/source.ts';
 import { openModel, splitOptions } from '../hub/source.ts';
 import { AutoImageProcessor, type BitImageProcessor } from '../image/processor.ts';
 import type { ImageInput, ReadOptions } from '../image/rawImage.ts';
+import type { ImageReader } from '../image/reader.ts';
 import { AutoModel, AutoModelForImageClassification } from '../models/auto.ts';
 import { AutoConfig, type Dinov2Config } from '../models/config.ts';
 import type { FromPretrainedOptions } from '../models/pretrained.ts';
@@ -24,6 +25,8 @@ export interface ImageTasksOptions extends FromPretrainedOptions, ReadOptions {
    * facebookresearch/dinov2.
    */
   head?: ModelSource;
+  /** Reads pictures, in place of the processor with the options of reading here. */
+  reader?: Pick<ImageReader, 'process'>;
 }
 
 /** For each task the options of a request. */
@@ -60,13 +63,18 @@ export class ImageTasks {
   readonly #model: Model;
   readonly #processor: BitImageProcessor;
   readonly #classifier: FeatureClassifier | undefined;
-  readonly #reading: ReadOptions;
+  readonly #reader: Pick<ImageReader, 'process'>;
 
-  private constructor(model: Model, processor: BitImageProcessor, classifier: FeatureClassifier | undefined, reading: ReadOptions) {
+  private constructor(
+    model: Model,
+    processor: BitImageProcessor,
+    classifier: FeatureClassifier | undefined,
+    reader: Pick<ImageReader, 'process'>,
+  ) {
     this.#model = model;
     this.#processor = processor;
     this.#classifier = classifier;
-    this.#reading = reading;
+    this.#reader = reader;
   }
 
   /**
@@ -75,14 +83,14 @@ export class ImageTasks {
    * @throws as `from_pretrained`; {ArgumentError} when the head was fitted to another model
    */
   static async open(source: ModelSource, options: ImageTasksOptions = {}): Promise<ImageTasks> {
-    const { head, exifOrientation, decode, maxPixels, ...loading } = options;
+    const { head, exifOrientation, decode, maxPixels, reader = inLine({ exifOrientation, decode, maxPixels }), ...loading } = options;
     const files = await openModel(source, splitOptions(loading).hub);
     const processor = await AutoImageProcessor.from_pretrained(files);
     const fitted = head !== undefined && (await isFeatureClassifier(head)) ? await loadFeatureClassifier(head) : undefined;
     const model = await (fitted ? openEncoder(files, loading) : openModelWith(head, files, loading));
     const { hidden_size } = model.config;
     const width = fitted?.pooling === 'both' ? 2 * hidden_size : hidden_size;
-    if (!fitted || fitted.width === width) return new ImageTasks(model, processor, fitted, { exifOrientation, decode, maxPixels });
+    if (!fitted || fitted.width === width) return new ImageTasks(model, processor, fitted, reader);
     model.dispose();
     throw new ArgumentError(`head: expected one fitted to features of ${width} numbers, as this model gives, found ${fitted.width}`);
   }
@@ -156,7 +164,7 @@ export class ImageTasks {
 
   async #see(image: ImageInput, { signal }: RunOptions): Promise<Seen> {
     signal?.throwIfAborted();
-    const { pixel_values } = await this.#processor(image, this.#reading);
+    const { pixel_values } = await this.#reader.process(this.#processor, image, { signal });
     return this.#model.see(pixel_values, signal ? { signal } : {});
   }
 
@@ -177,6 +185,10 @@ export function checkTask(task: ImageTask, request: object, available: readonly 
     throw new ArgumentError(`pooling: expected one of ${POOLINGS.join(', ')}, found ${describe(pooling)}`);
   }
   if (top !== undefined) checkCount('top', top);
+}
+
+function inLine(reading: ReadOptions): Pick<ImageReader, 'process'> {
+  return { process: (processor, image) => processor(image, reading as object) };
 }
 
 /** What a model makes of a picture. */
