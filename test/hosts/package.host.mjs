@@ -102,7 +102,7 @@ test('core takes kernels as module, bytes, response or URL, and says what is wro
     );
     const refused = {
       nothing: ['HostError', 'import "dinov2-wasm"', 'loadKernels()'],
-      text: ['NotFoundError', 'simd.js', 'found another file (text/javascript)'],
+      text: ['NotFoundError', 'wasm.d.ts', 'found another file (application/octet-stream)'],
       missing: ['NotFoundError', 'none.wasm', 'HTTP status 404'],
       unreachable: ['NotFoundError', 'localhost:1', 'content security policy', 'pass the bytes'],
       damaged: ['HostError', 'refuses'],

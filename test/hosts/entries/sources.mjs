@@ -17,7 +17,7 @@ const SOURCES = {
   promise: { simd: Promise.resolve(new Response(bytes('simd'), type)) },
   url: { simd: new URL('simd.wasm', server) },
   both: { simd: new URL('simd.wasm', server), relaxed: new URL('relaxed.wasm', server) },
-  text: { simd: new URL('simd.js', server) },
+  text: { simd: new URL('wasm.d.ts', server) },
   missing: { simd: new URL('none.wasm', server) },
   unreachable: { simd: new URL('http://localhost:1/simd.wasm') },
   damaged: { simd: bytes('simd').subarray(0, 1000) },
