@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -78,6 +78,26 @@ test('every dependency is in the README, and in docs/dependencies.md with its li
     const { license } = locked.find((each) => each.name === name) as Locked;
     assert.ok(line.includes(license as string), `docs/dependencies.md: ${name}: ${license}`);
   }
+});
+
+test('what the sources import is installed with the package, or an optional peer that is asked for when it is needed', () => {
+  const [dependencies, peers] = [manifest.dependencies, manifest.peerDependencies].map((all) => Object.keys(all ?? {})) as [
+    string[],
+    string[],
+  ];
+  const found = new Set<string>();
+  for (const path of readdirSync(`${ROOT}/src`, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))) {
+    const text = read(`src/${path}`);
+    for (const [, type, loaded, asked] of text.matchAll(
+      /^(?:import|export) (type )?[^;]*?from '([^'.#][^']*)';|\bimport\('([^'.#][^']*)'\)/gm,
+    )) {
+      const name = /^(@[^/]+\/)?[^/]+/.exec((loaded ?? asked) as string)?.[0] as string;
+      if (name.startsWith('node:') || type) continue;
+      found.add(name);
+      assert.ok(dependencies.includes(name) || (asked && peers.includes(name)), `src/${path}: ${name}`);
+    }
+  }
+  for (const name of dependencies) assert.ok(found.has(name), `${name} is imported by nothing`);
 });
 
 test('the lock file has the checksum of every package and the address of none', () => {
