@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { host } from '#host';
 import { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { openHead } from '../../src/checkpoint/headNames.ts';
 import { openCanonical, openCheckpoint } from '../../src/checkpoint/shards.ts';
@@ -30,7 +31,7 @@ import { padAround } from '../../src/tensor/pad.ts';
 import { type Float32, placed } from '../../src/tensor/place.ts';
 import { sizeOf } from '../../src/tensor/tensor.ts';
 import { dict, tensor, torchZip } from '../checkpoint/torchFiles.ts';
-import { goldenPath, refuses, withFolder } from '../helpers.ts';
+import { golden, goldenPath, refuses, withFolder } from '../helpers.ts';
 import { assertAsExactAs, assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/depth.ts';
 import * as ops from '../reference/ops.ts';
@@ -430,6 +431,24 @@ test('a head that does not fit its encoder, or the class, is refused with both n
   );
   // all of these say so although there is no memory to load into; with what fits it is the memory that is missing
   await refuses(load(Dinov2ForImageClassification, headOf('fb-linear')), MemoryError);
+});
+
+test('a head with a damaged record is refused by its name when that is read, and the memory of the model is given back', async () => {
+  const damaged = golden('fb-linear/model.pth');
+  damaged[Buffer.from(damaged.buffer).indexOf('/data/0') + 500] ^= 1; // within the weight, which is the first record of numbers
+  const given = host as { released?: (bytes: number) => void };
+  const { released } = given;
+  let bytes = 0;
+  given.released = (count) => {
+    bytes += count;
+  };
+  try {
+    const load = () => Dinov2ForImageClassification.from_pretrained(ENCODER, { head: { 'x_linear_head.pth': damaged }, config });
+    await refuses(load, CheckpointError, 'x_linear_head.pth: record', '/data/0', 'checksum');
+  } finally {
+    if (released) given.released = released;
+  }
+  assert.ok(bytes > 0, `${bytes} bytes`);
 });
 
 test('a head of another size of ViT is known by its name where its tensors would fit', async () => {
