@@ -3,6 +3,7 @@ import { type Answerer, type Gauge, type SearchIndex, Service } from '../serve/i
 import { listen, ThreadedTasks } from '../serve/node.ts';
 import { VectorIndex } from '../tasks/index.ts';
 import { chooseModel, type ModelChoice } from './batch.ts';
+import { openDecoder } from './decoder.ts';
 import { type ImageIndex, vectorsOf } from './indexFile.ts';
 import { checkModel, openIndex, probePicture } from './search.ts';
 import { lineOf, type Terminal } from './terminal.ts';
@@ -38,8 +39,9 @@ export async function serveRequests(_: readonly [], options: ServeOptions, termi
   const { index: folder, head, maxPixels } = options;
   const found = folder === undefined ? undefined : { folder, index: await openIndex(folder) };
   const exifOrientation = options.exifOrientation ?? found?.index.model.exifOrientation;
+  const decoder = options.decoder === undefined ? undefined : (await openDecoder(options.decoder)).module;
   const { source, hub, loading } = chooseModel(options, terminal);
-  const reading = { maxPixels, ...(exifOrientation && { exifOrientation }), ...(head !== undefined && { head }) };
+  const reading = { maxPixels, decoder, ...(exifOrientation && { exifOrientation }), ...(head !== undefined && { head }) };
   const tasks = await ThreadedTasks.open(source, { ...hub, ...loading, ...reading });
   try {
     await serve(tasks, found && (await searchIndex(found, tasks, options)), options, terminal);

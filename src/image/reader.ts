@@ -1,6 +1,7 @@
 import { host } from '#host';
-import * as errors from '../errors.ts';
+import { ArgumentError, DisposedError, ThreadError } from '../errors.ts';
 import type { Helper, Helpers } from '../hosts/host.ts';
+import { receivedError } from '../sentErrors.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { warnOnce } from '../warn.ts';
 import type { Decoder } from './decoder.ts';
@@ -54,7 +55,7 @@ export class ImageReader {
   /** @throws {ArgumentError} on an impossible number of threads */
   constructor({ threads = 'auto', decoder, ...reading }: ImageReaderOptions = {}) {
     if (threads !== 'auto' && !(Number.isSafeInteger(threads) && threads >= 0 && threads <= 64))
-      throw new errors.ArgumentError(`reader: threads: expected 0 to 64 or "auto", found ${threads}`);
+      throw new ArgumentError(`reader: threads: expected 0 to 64 or "auto", found ${threads}`);
     const count = threads === 'auto' ? Math.min(host.threads?.available ?? 0, MOST_AUTOMATIC) : threads;
     this.#helpers = new Array<undefined>(host.helpers ? count : 0).fill(undefined);
     this.#gate = new PixelGate(this.#helpers.length);
@@ -94,7 +95,7 @@ export class ImageReader {
   /** Ends the threads. What is asked for is refused with a DisposedError. */
   dispose(): void {
     this.#isDisposed = true;
-    const disposed = new errors.DisposedError('reader: expected one in use, found one that was disposed of');
+    const disposed = new DisposedError('reader: expected one in use, found one that was disposed of');
     for (const task of [...this.#waiting, ...this.#working.values()]) this.#abandon(task, disposed);
     for (const helper of this.#helpers) void helper?.stop();
   }
@@ -113,7 +114,7 @@ export class ImageReader {
     inLine: Task['inLine'],
     { signal }: CallOptions,
   ): Promise<RawImage | ProcessorOutput> {
-    if (this.#isDisposed) throw new errors.DisposedError('reader: expected one in use, found one that was disposed of');
+    if (this.#isDisposed) throw new DisposedError('reader: expected one in use, found one that was disposed of');
     signal?.throwIfAborted();
     if (isPixels(input)) return inLine();
     if (this.#helpers.length === 0) return this.#inLine(inLine);
@@ -169,7 +170,7 @@ export class ImageReader {
 
   #settle({ resolve, reject }: Task, reply: Reply): void {
     if ('error' in reply) {
-      reject(revived(reply.error));
+      reject(receivedError(reply.error));
       return;
     }
     this.seconds.reading += reply.seconds.reading;
@@ -191,7 +192,7 @@ export class ImageReader {
     if (this.#helpers[thread]) this.#helpers[thread] = undefined;
     if (task.isAbandoned) return;
     if (helper.hasStarted) {
-      task.reject(new errors.ThreadError(`expected a thread to read the picture, found that it ended (${message}): it may be too large`));
+      task.reject(new ThreadError(`expected a thread to read the picture, found that it ended (${message}): it may be too large`));
     } else {
       if (this.#helpers.length > 0) warnOnce(`${host.name} did not start a thread (${message}): pictures are read in line`);
       this.#helpers = [];
@@ -212,11 +213,4 @@ export class ImageReader {
 function sendable(input: Exclude<ImageInput, PixelsInput>): Question['input'] {
   if (input instanceof URL) return input.href;
   return input instanceof Uint8Array && input.byteLength < input.buffer.byteLength ? new Uint8Array(input) : input;
-}
-
-/** An error of another thread, of its class if that is one of the library. */
-function revived({ name, message }: { name: string; message: string }): Error {
-  const kinds: Readonly<Record<string, new (message: string) => Error>> = errors;
-  const Kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
-  return Kind ? new Kind(message) : Object.assign(new Error(message), { name });
 }

@@ -1,4 +1,5 @@
 import type { Answer } from '../hosts/host.ts';
+import { type SentError, sentError } from '../sentErrors.ts';
 import { decodeOf } from './decoder.ts';
 import { type FileInput, readBytes } from './input.ts';
 import { isJpeg, jpegSegments, MARKER } from './jpeg.ts';
@@ -36,7 +37,7 @@ export interface ReadingTimes {
 export type Reply =
   | { readonly pixels: Pixels; readonly seconds: ReadingTimes }
   | { readonly processed: Processed; readonly seconds: ReadingTimes }
-  | { readonly error: { readonly name: string; readonly message: string } };
+  | { readonly error: SentError };
 
 /** Within a thread: reads a picture. What goes wrong is an answer too. */
 export async function answerQuestion(question: unknown): Promise<Answer> {
@@ -45,8 +46,7 @@ export async function answerQuestion(question: unknown): Promise<Answer> {
   try {
     return await respond(question as Question, gate);
   } catch (error) {
-    const { name, message } = error as Error;
-    return { value: { error: { name, message } } satisfies Reply, transfer: [] };
+    return { value: { error: sentError(error as Error) } satisfies Reply, transfer: [] };
   } finally {
     gate.leave(thread);
   }

@@ -1,12 +1,14 @@
-import * as errors from '../errors.ts';
 import type { ProgressInfo } from '../hub/progress.ts';
 import type { ImageInput } from '../image/rawImage.ts';
+import type { SentError } from '../sentErrors.ts';
 import type { ImageTask, ImageTaskRequests, ImageTaskResults, ImageTasksOptions, Pooling } from '../tasks/index.ts';
 
 /** What a thread is started with. */
 export interface ThreadStart {
   readonly source: string | URL;
-  readonly options: Omit<ImageTasksOptions, 'signal' | 'progress_callback' | 'decode'>;
+  readonly options: Omit<ImageTasksOptions, 'signal' | 'progress_callback' | 'decode' | 'reader'>;
+  /** URL of a module whose `decode` reads pictures. */
+  readonly decoder?: string | undefined;
 }
 
 /** What it is asked, by a number that its answer has too. */
@@ -21,19 +23,3 @@ export type Message =
   | { readonly available: readonly ImageTask[]; readonly memory: number }
   | { readonly id: number; readonly result: ImageTaskResults[ImageTask] | Float32Array; readonly memory: number }
   | { readonly id?: number; readonly error: SentError };
-
-export interface SentError {
-  readonly name: string;
-  readonly message: string;
-}
-
-export function sentError({ name, message }: Error): SentError {
-  return { name, message };
-}
-
-const CLASSES = new Map<string, new (message: string) => Error>(Object.entries(errors));
-
-/** An error of the same class, if it is one of the library's. */
-export function receivedError({ name, message }: SentError): Error {
-  return new (CLASSES.get(name) ?? Error)(message);
-}

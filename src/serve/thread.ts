@@ -1,14 +1,17 @@
 // What ThreadedTasks starts: a model in a thread of its own, which answers one question after the other.
 import { parentPort, workerData } from 'node:worker_threads';
 import '#kernels';
+import { decodeOf } from '../image/decoder.ts';
+import { sentError } from '../sentErrors.ts';
 import { ImageTasks } from '../tasks/index.ts';
-import { type Message, type Question, sentError, type ThreadStart } from './protocol.ts';
+import type { Message, Question, ThreadStart } from './protocol.ts';
 
-const { source, options } = workerData as ThreadStart;
+const { source, options, decoder } = workerData as ThreadStart;
 const say = (message: Message): void => parentPort?.postMessage(message);
 
 try {
-  const tasks = await ImageTasks.open(source, { ...options, progress_callback: (progress) => say({ progress }) });
+  const decode = decoder === undefined ? undefined : decodeOf(await import(decoder), decoder);
+  const tasks = await ImageTasks.open(source, { ...options, decode, progress_callback: (progress) => say({ progress }) });
   const running = new Map<number, AbortController>();
   parentPort?.on('message', (question: Question) => {
     if ('abort' in question) running.get(question.id)?.abort();

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { ThreadError } from '../errors.ts';
 import type { ImageInput } from '../image/rawImage.ts';
+import { receivedError } from '../sentErrors.ts';
 import {
   checkTask,
   type ImageTask,
@@ -10,11 +11,13 @@ import {
   type RunOptions,
 } from '../tasks/index.ts';
 import { type Float32, Tensor } from '../tensor/index.ts';
-import { type Message, type Question, receivedError, type ThreadStart } from './protocol.ts';
+import type { Message, Question, ThreadStart } from './protocol.ts';
 import type { Answerer } from './routes.ts';
 
 /** Those of {@link ImageTasks.open}, but for functions: they cannot be sent to a thread. */
-export type ThreadedTasksOptions = ThreadStart['options'] & Pick<ImageTasksOptions, 'progress_callback' | 'signal'>;
+export type ThreadedTasksOptions = ThreadStart['options'] &
+  Pick<ThreadStart, 'decoder'> &
+  Pick<ImageTasksOptions, 'progress_callback' | 'signal'>;
 
 interface Waiting {
   resolve(result: ImageTaskResults[ImageTask] | Float32Array): void;
@@ -50,9 +53,12 @@ export class ThreadedTasks implements Answerer {
    * @param source the path or the name on the hub of a model
    * @throws as {@link ImageTasks.open}; {ThreadError} when the thread cannot be had
    */
-  static async open(source: string | URL, { progress_callback, signal, ...options }: ThreadedTasksOptions = {}): Promise<ThreadedTasks> {
+  static async open(
+    source: string | URL,
+    { progress_callback, signal, decoder, ...options }: ThreadedTasksOptions = {},
+  ): Promise<ThreadedTasks> {
     const url = new URL('../../dist/serve/thread.js', import.meta.url); // from src/ and from dist/: threads have no TypeScript loader
-    const thread = new Worker(url, { workerData: { source, options } satisfies ThreadStart, execArgv: [] });
+    const thread = new Worker(url, { workerData: { source, options, decoder } satisfies ThreadStart, execArgv: [] });
     const stop = (): void => void thread.terminate();
     signal?.addEventListener('abort', stop, { once: true });
     try {
