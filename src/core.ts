@@ -13,6 +13,7 @@ export type { HubOptions } from './hub/source.ts';
 export { type DepthEstimate, DPTImageProcessor } from './image/dptProcessor.ts';
 export { AutoImageProcessor, AutoImageProcessor as AutoProcessor, BitImageProcessor } from './image/processor.ts';
 export { RawImage } from './image/rawImage.ts';
+export type { Limits } from './limits.ts';
 export {
   AutoBackbone,
   AutoModel,

@@ -28,7 +28,9 @@ export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   const file = await findCheckpoint(files);
   if (file === undefined) throw new NotFoundError(`${files.name}: expected ${SINGLE}, ${INDEX} or a .pth file, found none of them`);
   if (file === INDEX) return openShards(files);
-  return file.endsWith('.safetensors') ? openSafetensors(await files.open(file)) : openPth(await files.open(file));
+  return file.endsWith('.safetensors')
+    ? openSafetensors(await files.open(file), files.limits)
+    : openPth(await files.open(file), files.limits);
 }
 
 /**
@@ -114,7 +116,7 @@ async function openShards(source: Source): Promise<Checkpoint> {
   try {
     for (const name of names) {
       if (!(await source.has(name))) throw new NotFoundError(`${where}: expected the shard ${name} beside it, found none: download it too`);
-      shards.set(name, await openSafetensors(await source.open(name)));
+      shards.set(name, await openSafetensors(await source.open(name), source.limits));
     }
     return merge(source.name, map as Record<string, string>, shards);
   } catch (error) {

@@ -2,6 +2,7 @@ import { HostError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { openModel } from '../hub/source.ts';
 import { AutoImageProcessor, type BitImageProcessor, EMBEDDED_MODEL, type FromPretrainedOptions, type ModelSource } from '../index.ts';
+import type { Limits } from '../limits.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { findImages } from './images.ts';
 import { showProgress } from './progress.ts';
@@ -23,6 +24,8 @@ export interface ModelChoice {
   readonly threads?: number | 'auto';
   /** Bytes. */
   readonly memoryLimit?: number;
+  /** What is taken at most of pictures, of the files of the model, and of time. */
+  readonly limit?: Limits;
   /** Whether pictures are turned upright as their EXIF orientation says. */
   readonly exifOrientation?: boolean;
 }
@@ -64,9 +67,9 @@ const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying
 
 /** The model that was chosen; that it is but the demonstration is said on stderr. */
 export async function setUpModel(choice: ModelChoice, { stderr, signal, onDownload }: Terminal): Promise<ModelSetup> {
-  const { model, revision, offline, posEmbed, build, dtype, threads = 'auto', memoryLimit } = choice;
+  const { model, revision, offline, posEmbed, build, dtype, threads = 'auto', memoryLimit, limit: limits } = choice;
   if (model === undefined) stderr.write(DEMONSTRATION);
-  const hub = { signal, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) };
+  const hub = { signal, limits, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) };
   return {
     source: await openModel(model ?? EMBEDDED_MODEL, hub),
     loading: {

@@ -24,7 +24,7 @@ export function extractFeatures(inputs: readonly string[], options: FeaturesOpti
       const model = await backboneAt(options.layer ?? -1, setup);
       return {
         async run(path) {
-          const image = await RawImage.read(path, { exifOrientation });
+          const image = await RawImage.read(path, { exifOrientation, limits: options.limit });
           const whole = size && {
             do_resize: true,
             size: patchAlignedSize(image, { shortestEdge: size, config: model.config }),

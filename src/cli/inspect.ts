@@ -14,6 +14,7 @@ export const INSPECT_FORMATS: readonly Format[] = ['json', 'jsonl'];
 
 /** `dinov2 inspect`: what each file is, what the image processor makes of it, and what the model is. See {@link runBatch}. */
 export function inspectImages(inputs: readonly string[], options: BatchOptions, terminal: Terminal): Promise<number> {
+  const { limit: limits } = options;
   return runBatch(inputs, options, terminal, {
     formats: INSPECT_FORMATS,
     async open(setup) {
@@ -22,8 +23,8 @@ export function inspectImages(inputs: readonly string[], options: BatchOptions, 
       let heading = `${textOfModel(description)}\n`;
       return {
         async run(image) {
-          const { bytes } = await readBytes(image);
-          const stored = await decodeImage(bytes, { source: image });
+          const { bytes } = await readBytes(image, { limits });
+          const stored = await decodeImage(bytes, { limits, source: image });
           const orientation = readOrientation(bytes, image);
           const pixels = options.exifOrientation ? applyOrientation(stored, orientation) : stored;
           const { pixel_values } = await setup.processor(pixels);

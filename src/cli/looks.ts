@@ -119,7 +119,7 @@ export async function drawPca(inputs: readonly string[], options: PcaCommandOpti
   const { layout = 'side', foreground = 'auto', threshold, exifOrientation } = options;
   const features = new Map<string, Float32>();
   const draw = async (path: string, colors: PatchColors): Promise<RawImage> => {
-    const image = (await RawImage.read(path, { exifOrientation })).rgb();
+    const image = (await RawImage.read(path, { exifOrientation, limits: options.limit })).rgb();
     const picture = await pcaPicture(colors, image, { ...(layout === 'overlay' && { image }) });
     return layout === 'side' ? sideBySide([image, picture]) : picture;
   };

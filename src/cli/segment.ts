@@ -27,7 +27,7 @@ export function segmentImages(inputs: readonly string[], options: SegmentOptions
       const segmenter = await pipeline('image-segmentation', source, { ...loading, ...(head !== undefined && { head }) });
       return {
         async run(path) {
-          const image = await RawImage.read(path, { exifOrientation });
+          const image = await RawImage.read(path, { exifOrientation, limits: options.limit });
           const segmentation = await segmenter.segment(image, { scales, flip, signal: loading.signal });
           const segments = segmentsOf(segmentation, segmenter.model.config.id2label);
           const picture = pictures ? pictures.get(path) : undefined;

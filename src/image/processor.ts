@@ -19,6 +19,7 @@ import {
   parseExtent,
   readProcessorConfig,
 } from './processing.ts';
+import type { ReadOptions } from './rawImage.ts';
 
 export type { Extent, ProcessorOutput } from './processing.ts';
 
@@ -81,8 +82,8 @@ const BitBase = ImageProcessor as Pick<typeof ImageProcessor, 'from_pretrained'>
  */
 export class BitImageProcessor extends BitBase {
   /** @throws {ConfigError} naming a field of a wrong type */
-  constructor(config: BitImageProcessorOptions = {}) {
-    super(BIT, config);
+  constructor(config: BitImageProcessorOptions = {}, reading: Pick<ReadOptions, 'limits'> = {}) {
+    super(BIT, config, reading);
   }
 
   /** transformers, `get_resize_output_image_size`: the longer edge is truncated. */
@@ -138,13 +139,13 @@ export const AutoImageProcessor = {
   ): Promise<T> {
     const { hub, rest } = splitOptions(options);
     const files = await openModel(source, hub);
-    const config = (await isOriginal(files)) ? ORIGINAL : await readProcessorConfig(files, hub);
+    const config = (await isOriginal(files)) ? ORIGINAL : await readProcessorConfig(files);
     const type = config.image_processor_type ?? config.feature_extractor_type;
     if (typeof type !== 'string' || !Object.hasOwn(PROCESSORS, type)) {
       throw new ConfigError(
         `${PROCESSOR_FILE}: image_processor_type: expected one of ${Object.keys(PROCESSORS).join(', ')}, found ${describe(type)}`,
       );
     }
-    return new PROCESSORS[type as keyof typeof PROCESSORS]({ ...config, ...rest } as object) as T;
+    return new PROCESSORS[type as keyof typeof PROCESSORS]({ ...config, ...rest } as object, { limits: hub.limits ?? files.limits }) as T;
   },
 };

@@ -92,7 +92,7 @@ async function readTensors(checkpoint: Awaited<ReturnType<typeof openCheckpoint>
 }
 
 async function checkPicture(input: Uint8Array): Promise<void> {
-  const { data, width, height, channels } = await decodeImage(input, { maxPixels: 1_000_000 });
+  const { data, width, height, channels } = await decodeImage(input, { limits: { pixels: 1_000_000 } });
   assert.is(data.length, width * height * channels);
   assert.ok(readOrientation(input) >= 1);
 }
@@ -192,7 +192,7 @@ export const READERS: readonly Reader[] = [
     read: async (input) => {
       const processor = await AutoImageProcessor.from_pretrained({ 'preprocessor_config.json': input });
       const image = { data: new Uint8Array(75), width: 5, height: 5, channels: 3 };
-      const { pixel_values } = await processor(image as never, { maxPixels: 1_000_000 });
+      const { pixel_values } = await processor(image as never, { limits: { pixels: 1_000_000 } });
       assert.is(pixel_values.data.length, sizeOf(pixel_values.dims));
     },
   },
