@@ -11,6 +11,8 @@ import { DiskCache } from './diskCache.ts';
 import type { AtomicWriter, Downloads, FileSystem, Host, RandomAccess, Thread, Threads } from './host.ts';
 import { makeFolder } from './makeFolder.ts';
 
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 class NodeThread implements Thread {
   #worker: Worker | undefined;
   #stopped = false;
@@ -36,6 +38,12 @@ class NodeThread implements Thread {
     return this.#failure;
   }
 
+  /** Of a thread that has ended Node says that its loop was idle for -1, at once (src/node_worker.cc, `LoopIdleTime`); its event comes later. */
+  look(): void {
+    const { idle = 0 } = this.#worker?.performance?.eventLoopUtilization() ?? {};
+    if (idle < 0 && !this.#stopped) this.#failure ??= new Error('it was ended');
+  }
+
   stop(): void {
     this.#stopped = true;
     void this.#worker?.terminate();
@@ -50,7 +58,10 @@ function startWorker(data: unknown): Worker {
 const threads: Threads = {
   available: availableParallelism(),
   start: (data) => new NodeThread(data),
-  received: async () => workerData,
+  async received() {
+    await pause(); // its loop has begun then, of which `look` hears
+    return workerData;
+  },
 };
 
 class NodeFile implements RandomAccess {
@@ -136,8 +147,6 @@ const files: FileSystem = {
 
 // The same place from src/ and from dist/. A bundle in CommonJS knows no URL of its own.
 const embeddedModel = import.meta.url ? fileURLToPath(new URL('../../weights', import.meta.url)) : 'weights';
-
-const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const downloads: Downloads = {
   setting: (name) => process.env[name] || undefined,
