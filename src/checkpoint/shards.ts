@@ -64,6 +64,8 @@ export interface SaveOptions {
   max_shard_size?: number | string;
   /** Default { format: "pt" }, without which transformers refuses the file. */
   metadata?: Readonly<Record<string, string>>;
+  /** Files of the same folder that belong to them, the last one that without which the tensors are no model. */
+  beside?: readonly OutputFile[];
 }
 
 /**
@@ -75,7 +77,7 @@ export interface SaveOptions {
 export async function saveCheckpoint(
   folder: string,
   tensors: Iterable<NamedTensor>,
-  { max_shard_size = '5GB', metadata = { format: 'pt' } }: SaveOptions = {},
+  { max_shard_size = '5GB', metadata = { format: 'pt' }, beside = [] }: SaveOptions = {},
 ): Promise<void> {
   const system = fileSystem();
   const all = [...tensors];
@@ -86,7 +88,7 @@ export async function saveCheckpoint(
     path,
     write: (writer) => writeSafetensors(writer, shard, metadata),
   });
-  if (shards.length === 1) return writeFiles([file(single, all)]);
+  if (shards.length === 1) return writeFiles([file(single, all), ...beside]);
 
   if ((await system.kind(single)) !== 'none') {
     throw new ArgumentError(
@@ -100,7 +102,8 @@ export async function saveCheckpoint(
   };
   await writeFiles([
     ...named.map(({ name, shard }) => file(system.join(folder, name), shard)),
-    jsonFile(system.join(folder, INDEX), index), // last: without it the shards are no model
+    jsonFile(system.join(folder, INDEX), index), // after them: without it the shards are no model
+    ...beside,
   ]);
 }
 

@@ -130,7 +130,9 @@ export interface FileSystem {
   list(folder: string): Promise<readonly string[]>;
   /** Throws NotFoundError when there is no such file. */
   open(path: string): Promise<RandomAccess>;
-  /** Creates the folder of `path` where it is missing. */
+  /** Creates the folder of `path` where it is missing, and removes what others who were to write this file have left and are no more. */
   create(path: string): Promise<AtomicWriter>;
+  /** Removes a file, if there is one. */
+  remove(path: string): Promise<void>;
   join(...parts: string[]): string;
 }

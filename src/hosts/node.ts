@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 
 import { availableParallelism } from 'node:os';
@@ -10,6 +11,7 @@ import { HostError, NotFoundError } from '../errors.ts';
 import { DiskCache } from './diskCache.ts';
 import type { AtomicWriter, Downloads, FileSystem, Host, RandomAccess, Thread, Threads } from './host.ts';
 import { makeFolder } from './makeFolder.ts';
+import { removeStale, temporaryName } from './temporary.ts';
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -67,14 +69,25 @@ const threads: Threads = {
 class NodeFile implements RandomAccess {
   readonly name: string;
   readonly size: number;
-  #handle: FileHandle;
+  readonly #changed: number;
+  readonly #handle: FileHandle;
   #buffer = new Uint8Array(0);
 
-  constructor(name: string, size: number, handle: FileHandle) {
+  private constructor(name: string, { size, mtimeMs }: Stats, handle: FileHandle) {
     this.name = name;
     this.size = size;
+    this.#changed = mtimeMs;
     this.#handle = handle;
   }
+
+  static async open(path: string): Promise<NodeFile> {
+    const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+      throw new NotFoundError(`${path}: expected a readable file, found ${cause.code === 'ENOENT' ? 'none' : cause.message}`, { cause });
+    });
+    return new NodeFile(path, await handle.stat(), handle);
+  }
+
+  /** Bytes are good only if nobody has written to the file since it was opened; a file that took its name does not matter. */
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
@@ -87,6 +100,10 @@ class NodeFile implements RandomAccess {
         );
       }
       done += bytesRead;
+    }
+    const { size, mtimeMs } = await this.#handle.stat();
+    if (size !== this.size || mtimeMs !== this.#changed) {
+      throw new HostError(`${this.name}: expected the file that was opened, found that it was written to while it was read: open it again`);
     }
     return this.#buffer.subarray(0, length);
   }
@@ -131,17 +148,14 @@ const files: FileSystem = {
   async list(folder) {
     return (await readdir(folder)).sort();
   },
-  async open(path) {
-    const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-      throw new NotFoundError(`${path}: expected a readable file, found ${cause.code === 'ENOENT' ? 'none' : cause.message}`, { cause });
-    });
-    return new NodeFile(path, (await handle.stat()).size, handle);
-  },
+  open: (path) => NodeFile.open(path),
   async create(path) {
     await makeFolder(dirname(path));
-    const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
+    await removeStale(path);
+    const temporary = await temporaryName(path);
     return new NodeWriter(path, temporary, await open(temporary, 'wx'));
   },
+  remove: (path) => rm(path, { force: true }),
   join,
 };
 

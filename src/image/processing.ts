@@ -1,7 +1,7 @@
 import { Callable } from '../callable.ts';
 import { ConfigError, ImageError, ShapeError } from '../errors.ts';
 import { describe, isJsonObject } from '../files/json.ts';
-import { jsonFile, writeFiles } from '../files/output.ts';
+import { jsonFile, type OutputFile, writeFiles } from '../files/output.ts';
 import { fileSystem, type ModelSource, readJson, type Source } from '../files/source.ts';
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import type { Limits } from '../limits.ts';
@@ -115,8 +115,12 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
 
   /** Writes preprocessor_config.json into the folder. */
   async save_pretrained(folder: string): Promise<void> {
-    const path = fileSystem().join(folder, PROCESSOR_FILE);
-    await writeFiles([jsonFile(path, { ...this.config, image_processor_type: this.#kind.type })]);
+    await writeFiles([this.fileIn(folder)]);
+  }
+
+  /** What {@link save_pretrained} writes. */
+  fileIn(folder: string): OutputFile {
+    return jsonFile(fileSystem().join(folder, PROCESSOR_FILE), { ...this.config, image_processor_type: this.#kind.type });
   }
 
   override async _call(images: Images, options: ProcessorOptions<Config> & ReadOptions = {}): Promise<ProcessorOutput> {
