@@ -136,7 +136,7 @@ class NodeWriter implements AtomicWriter {
 
   async abort(): Promise<void> {
     await this.#handle.close().catch(() => {});
-    await rm(this.#temporary, { force: true });
+    await rm(this.#temporary, { force: true }).catch(() => {}); // then the next to write the file does it
   }
 }
 
