@@ -94,7 +94,7 @@ export async function writeIndex(folder: string, model: IndexModel, images: Iter
   const metadata = { format: 'pt', dinov2_index: VERSION, model: JSON.stringify(settingsOf(model)) };
   const path = indexPath(folder);
   await orHostError(path, writeFiles([{ path, write: (writer) => writeSafetensors(writer, tensors, metadata) }]));
-  await rm(journalPath(folder), { force: true });
+  await orHostError(journalPath(folder), rm(journalPath(folder), { force: true }));
 }
 
 /** The features of images as one tensor: (images, width). */
@@ -120,10 +120,15 @@ export class Journal {
     const before = await readJournal(folder);
     const length = before && isSameModel(before.model, model) ? before.length : 0;
     const handle = await orHostError(path, open(path, 'a'));
-    await handle.truncate(length);
     const journal = new Journal(handle, path);
-    if (length === 0) await journal.#append({ dinov2_index: VERSION, ...settingsOf(model) }, model.probe);
-    return journal;
+    try {
+      await orHostError(path, handle.truncate(length));
+      if (length === 0) await journal.#append({ dinov2_index: VERSION, ...settingsOf(model) }, model.probe);
+      return journal;
+    } catch (error) {
+      await journal.close();
+      throw error;
+    }
   }
 
   async add({ vector, ...file }: IndexedImage): Promise<void> {

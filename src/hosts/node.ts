@@ -124,19 +124,32 @@ class NodeWriter implements AtomicWriter {
     this.#handle = handle;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    await this.#handle.writeFile(bytes);
+  write(bytes: Uint8Array): Promise<void> {
+    return writing(this.#path, () => this.#handle.writeFile(bytes));
   }
 
-  async commit(): Promise<void> {
-    await this.#handle.sync();
-    await this.#handle.close();
-    await rename(this.#temporary, this.#path);
+  commit(): Promise<void> {
+    return writing(this.#path, async () => {
+      await this.#handle.sync();
+      await this.#handle.close();
+      await rename(this.#temporary, this.#path);
+    });
   }
 
   async abort(): Promise<void> {
     await this.#handle.close().catch(() => {});
     await rm(this.#temporary, { force: true }).catch(() => {}); // then the next to write the file does it
+  }
+}
+
+/** @throws {HostError} what the system says, with what to do */
+async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const advice = code === 'ENOSPC' || code === 'EDQUOT' ? 'make room, or write elsewhere' : 'write elsewhere';
+    throw new HostError(`${path}: expected a place that can be written, found ${message}: ${advice}`, { cause: error });
   }
 }
 
@@ -149,13 +162,14 @@ const files: FileSystem = {
     return (await readdir(folder)).sort();
   },
   open: (path) => NodeFile.open(path),
-  async create(path) {
-    await makeFolder(dirname(path));
-    await removeStale(path);
-    const temporary = await temporaryName(path);
-    return new NodeWriter(path, temporary, await open(temporary, 'wx'));
-  },
-  remove: (path) => rm(path, { force: true }),
+  create: (path) =>
+    writing(path, async () => {
+      await makeFolder(dirname(path));
+      await removeStale(path);
+      const temporary = await temporaryName(path);
+      return new NodeWriter(path, temporary, await open(temporary, 'wx'));
+    }),
+  remove: (path) => writing(path, () => rm(path, { force: true })),
   join,
 };
 

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
-import type * as Program from '../../src/cli/program.ts';
-import type * as Library from '../../src/index.ts';
+import { run } from '../../src/cli/program.ts';
+import { AutoModel } from '../../src/index.ts';
 
 /** What writes files, in the current folder: a command, or for what no command does a call of the library. */
 export type Action = { readonly args: readonly string[] } | { readonly call: 'saveShards' };
@@ -11,14 +11,9 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-interface Modules {
-  readonly library: Pick<typeof Library, 'AutoModel'>;
-  readonly program: Pick<typeof Program, 'run'>;
-}
-
-export async function act(action: Action, { library, program }: Modules): Promise<Outcome> {
+export async function act(action: Action): Promise<Outcome> {
   if ('call' in action) {
-    const model = await library.AutoModel.from_pretrained('model');
+    const model = await AutoModel.from_pretrained('model');
     try {
       await model.save_pretrained('shards', { max_shard_size: 2000 });
       return { code: 0, stdout: '', stderr: '' };
@@ -29,7 +24,7 @@ export async function act(action: Action, { library, program }: Modules): Promis
     }
   }
   const [stdout, stderr] = [new Text(), new Text()];
-  const code = await program.run(action.args, { stdout, stderr, signal: new AbortController().signal });
+  const code = await run(action.args, { stdout, stderr, signal: new AbortController().signal });
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 

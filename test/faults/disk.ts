@@ -22,10 +22,15 @@ const FREES: readonly string[] = ['rm', 'rename', 'truncate', 'sync'];
 
 /**
  * Runs `body` on node:fs/promises with what the plan says going wrong.
- * @returns what it gives, and how many operations there were that change files
+ * @param begun is called before the first operation that changes files
+ * @returns what it gives, and the operations that change files: of each whether it writes bytes
  */
-export async function onDisk<T>(plan: Plan | undefined, body: () => Promise<T>): Promise<{ result: T; operations: number }> {
-  let count = 0;
+export async function onDisk<T>(
+  plan: Plan | undefined,
+  body: () => Promise<T>,
+  begun: () => void = () => {},
+): Promise<{ result: T; operations: readonly boolean[] }> {
+  const operations: boolean[] = [];
   const disk = fs as unknown as Record<string, Operation>;
   const probe = await fs.open(devNull, 'r');
   const handles = Object.getPrototypeOf(probe) as Record<string, Operation>;
@@ -38,7 +43,8 @@ export async function onDisk<T>(plan: Plan | undefined, body: () => Promise<T>):
     });
     target[name] = async function (...args) {
       const reads = name === 'open' && (args[1] === undefined || args[1] === 'r');
-      const number = reads ? -1 : count++;
+      if (!reads && operations.length === 0) begun();
+      const number = reads ? -1 : operations.push(args[0] instanceof Uint8Array) - 1;
       if (!plan || number < plan.at) return original.apply(this, args);
       const { at, what } = plan;
       if (number > at && (what === 'fails' || (what === 'full' && FREES.includes(name)))) return original.apply(this, args);
@@ -56,7 +62,7 @@ export async function onDisk<T>(plan: Plan | undefined, body: () => Promise<T>):
   for (const name of OF_HANDLES) wrap(handles, name);
   syncBuiltinESMExports();
   try {
-    return { result: await body(), operations: count };
+    return { result: await body(), operations };
   } finally {
     for (const back of restore) back();
     syncBuiltinESMExports();
@@ -68,4 +74,38 @@ async function writeHalf(original: Operation, handle: FileHandle, [data, offset,
   if (!(data instanceof Uint8Array)) return;
   if (typeof offset !== 'number') await original.call(handle, data.subarray(0, Math.floor(data.length / 2)));
   else await original.call(handle, data, offset, Math.floor((length as number) / 2), position);
+}
+
+const READS_OF_FILES = ['open', 'stat', 'readFile'] as const;
+
+/**
+ * Runs `body`, and calls `change` before the operation that reads number `at`, from 0.
+ * @returns what it gives, and how many operations there were that read
+ */
+export async function beforeRead<T>(at: number, change: () => void, body: () => Promise<T>): Promise<{ result: T; reads: number }> {
+  let reads = 0;
+  const probe = await fs.open(devNull, 'r');
+  const handles = Object.getPrototypeOf(probe) as Record<string, Operation>;
+  await probe.close();
+  const targets = [
+    ...READS_OF_FILES.map((name) => [fs as unknown as Record<string, Operation>, name] as const),
+    [handles, 'read'] as const,
+  ];
+  const restore = targets.map(([target, name]) => {
+    const original = target[name] as Operation;
+    target[name] = function (...args) {
+      if (reads++ === at) change();
+      return original.apply(this, args);
+    };
+    return () => {
+      target[name] = original;
+    };
+  });
+  syncBuiltinESMExports();
+  try {
+    return { result: await body(), reads };
+  } finally {
+    for (const back of restore) back();
+    syncBuiltinESMExports();
+  }
 }

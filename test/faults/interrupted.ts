@@ -1,13 +1,11 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { readIndex } from '../../src/cli/indexFile.ts';
-import * as program from '../../src/cli/program.ts';
-import * as library from '../../src/index.ts';
 import { HubServer, withEnvironment } from '../hub/server.ts';
 import { type Action, act, type Outcome } from './act.ts';
 import { onDisk, type Plan } from './disk.ts';
@@ -15,7 +13,8 @@ import type { Report } from './report.ts';
 import { differencesIn, type Expected, lossesIn, snapshotOf } from './snapshot.ts';
 import { fill, hubModel, type Write } from './writes.ts';
 
-const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
+/** As deep as src/cli, so that it finds what stands beside src. */
+const CHILD = fileURLToPath(new URL(`../../node_modules/.cache/dinov2-faults-${process.pid}.mjs`, import.meta.url));
 /** A process that says nothing for so long hangs. In milliseconds. */
 const PATIENCE = 120_000;
 
@@ -25,16 +24,15 @@ interface Prepared {
   /** To be copied. */
   readonly folder: string;
   readonly expected: Expected;
-  /** Operations on the disk that it consists of. */
-  readonly operations: number;
-  /** From its begin to its end, in milliseconds. */
+  /** Operations on the disk that it consists of: of each whether it writes bytes. */
+  readonly operations: readonly boolean[];
+  /** From the first to its end, in milliseconds. */
   readonly duration: number;
 }
 
 /** Interrupts writes, and sees what is left and whether the next run makes it good. */
 export class Interrupter {
   readonly #folder = mkdtempSync(join(tmpdir(), 'dinov2-faults-'));
-  readonly #child = join(this.#folder, 'child.mjs');
   readonly #hub: HubServer;
   readonly #report: Report;
   #count = 0;
@@ -44,13 +42,20 @@ export class Interrupter {
     this.#report = report;
   }
 
+  /** Models and pictures. */
+  get things(): string {
+    return join(this.#folder, 'things');
+  }
+
   static async start(report: Report): Promise<Interrupter> {
     const own = new Interrupter(await HubServer.start(), report);
     const entry = fileURLToPath(new URL('./child.ts', import.meta.url));
-    buildSync({ entryPoints: [entry], outfile: own.#child, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' });
-    const things = join(own.#folder, 'things');
-    mkdirSync(things);
-    await fill(things);
+    buildSync({
+      ...{ entryPoints: [entry], outfile: CHILD, bundle: true, packages: 'external', ignoreAnnotations: true },
+      ...{ platform: 'node', format: 'esm', target: 'node20', conditions: ['dinov2-source'], logLevel: 'error' },
+    });
+    mkdirSync(own.things);
+    await fill(own.things);
     const model = join(own.#folder, 'hub');
     await hubModel(model);
     const files = Object.fromEntries(readdirSync(model).map((name) => [name, readFileSync(join(model, name))]));
@@ -61,11 +66,12 @@ export class Interrupter {
   async stop(): Promise<void> {
     await this.#hub.stop();
     rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(CHILD, { force: true });
   }
 
   /** Makes what was there before, and what is to be there after, by a run that nothing interrupts. */
   async prepare(write: Write): Promise<Prepared> {
-    const folder = this.#copy(join(this.#folder, 'things'));
+    const folder = this.#copy(this.things);
     for (const action of write.before ?? []) checkSuccess(write.name, await this.#actHere(action, folder));
     write.change?.(folder);
     const before = snapshotOf(folder);
@@ -76,12 +82,11 @@ export class Interrupter {
 
   /** SIGKILL before each operation on the disk, and after half of the bytes of each that writes any. */
   async killAtEach(prepared: Prepared, { every = 1 }: { every?: number } = {}): Promise<void> {
-    for (let at = 0; at < prepared.operations; at += every) {
-      for (const what of ['kill', 'half'] as const) {
+    for (const at of pointsOf(prepared, every)) {
+      for (const what of prepared.operations[at] ? (['kill', 'half'] as const) : (['kill'] as const)) {
         await this.#interrupt(prepared, `SIGKILL at each operation on the disk`, `operation ${at}, ${what}`, async (folder) => {
-          const child = this.#start(prepared.write.action, folder, { at, what });
-          const [, signal] = await ended(child);
-          return signal === 'SIGKILL';
+          const { end } = this.#start(prepared.write.action, folder, { at, what });
+          return (await end) === 'SIGKILL';
         });
       }
     }
@@ -92,13 +97,11 @@ export class Interrupter {
     for (let i = 0; i < times; i++) {
       const moment = next() * prepared.duration;
       await this.#interrupt(prepared, 'SIGKILL at a random moment', `after ${moment.toFixed(1)} ms`, async (folder) => {
-        const child = this.#start(prepared.write.action, folder);
-        const end = ended(child);
-        await once(child, 'message');
+        const { child, begun, end } = this.#start(prepared.write.action, folder);
+        await begun;
         await new Promise((resolve) => setTimeout(resolve, moment));
         child.kill('SIGKILL');
-        const [, signal] = await end;
-        return signal === 'SIGKILL';
+        return (await end) === 'SIGKILL';
       });
     }
   }
@@ -107,7 +110,7 @@ export class Interrupter {
   async failAtEach(prepared: Prepared, { every = 1 }: { every?: number } = {}): Promise<void> {
     const names = { full: 'disk full from an operation on', fails: 'one operation fails', gone: 'disk gone from an operation on' } as const;
     for (const [what, name] of Object.entries(names) as ['full' | 'fails' | 'gone', string][]) {
-      for (let at = 0; at < prepared.operations; at += every) {
+      for (const at of pointsOf(prepared, every)) {
         await this.#interrupt(prepared, name, `operation ${at}`, (folder, losses) => {
           return this.#failHere(prepared, folder, losses, (body) => onDisk({ at, what }, body).then(({ result }) => result));
         });
@@ -147,7 +150,7 @@ export class Interrupter {
     const losses: string[] = [];
     try {
       if (!(await inject(folder, losses))) return;
-      losses.push(...lossesIn(folder, expected));
+      losses.push(...lossesIn(folder, expected), ...leftOpen(folder));
       disk?.mend();
       age(folder);
       losses.push(...(await this.#again(write, folder, expected)));
@@ -167,7 +170,7 @@ export class Interrupter {
   ): Promise<boolean> {
     const { code, stderr } = await this.#actHere(write.action, folder, under);
     if (code === 0) {
-      const differences = differencesIn(folder, expected.after);
+      const differences = differencesIn(folder, expected.after).filter((difference) => !this.#isOwn(difference));
       if (differences.length === 0) return false;
       losses.push(...differences.map((difference) => `success was reported, but ${difference}`));
     } else if (code !== 1 || /unexpected error|TypeError|undefined/.test(stderr)) losses.push(`the error is ${stderr.trim()}`);
@@ -194,29 +197,39 @@ export class Interrupter {
     return losses;
   }
 
-  /** What this process could not clear away while the disk was gone it leaves until it has ended. */
+  /** What this process could not clear away because of the fault, it leaves until it has ended. */
   #isOwn(difference: string): boolean {
     return difference.includes(`.${process.pid}.`) && difference.endsWith('.tmp was left behind');
   }
 
-  async #dryRun(write: Write, folder: string): Promise<{ operations: number; duration: number }> {
-    const child = this.#start(write.action, folder);
-    const end = ended(child);
-    await once(child, 'message');
+  async #dryRun(write: Write, folder: string): Promise<Pick<Prepared, 'operations' | 'duration'>> {
+    const { begun, end, said } = this.#start(write.action, folder);
+    await begun;
     const start = performance.now();
-    const [[outcome]] = (await Promise.all([once(child, 'message'), end])) as [[Outcome & { operations: number }], unknown];
+    await end;
+    const outcome = said.at(-1) as Outcome & Pick<Prepared, 'operations'>;
     checkSuccess(write.name, outcome);
     return { operations: outcome.operations, duration: performance.now() - start };
   }
 
-  #start(action: Action, folder: string, plan?: Plan): ChildProcess {
-    return fork(this.#child, [JSON.stringify({ dist: DIST, action, plan })], {
+  #start(action: Action, folder: string, plan?: Plan): Started {
+    const child = fork(CHILD, [JSON.stringify({ action, plan })], {
       cwd: folder,
       execArgv: [],
       env: { ...process.env, ...this.#environment(folder) },
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       timeout: PATIENCE,
     });
+    const said: unknown[] = [];
+    const end = once(child, 'exit').then(([code, signal]) => signal ?? code);
+    const begun = new Promise<void>((resolve) => {
+      child.on('message', (message) => {
+        said.push(message);
+        resolve();
+      });
+      void end.then(() => resolve());
+    });
+    return { child, said, begun, end };
   }
 
   async #actHere(
@@ -229,7 +242,7 @@ export class Interrupter {
     process.chdir(folder);
     try {
       await withEnvironment(this.#environment(folder), async () => {
-        outcome = await under(() => act(action, { library, program }));
+        outcome = await under(() => act(action));
       });
     } finally {
       process.chdir(from);
@@ -268,9 +281,19 @@ export class Interrupter {
     return {
       folder,
       mend: () => mount('-o', 'remount,rw,size=64m'),
-      unmount: () => void execFileSync('umount', [folder]),
+      unmount: () => void execFileSync('umount', ['--lazy', folder]),
     };
   }
+}
+
+/** A process that makes a file. */
+interface Started {
+  readonly child: ChildProcess;
+  readonly said: readonly unknown[];
+  /** Its first operation on the disk. */
+  readonly begun: Promise<void>;
+  /** The signal that ended it, or its exit code. */
+  readonly end: Promise<unknown>;
 }
 
 interface Disk {
@@ -284,8 +307,24 @@ function checkSuccess(name: string, { code, stderr }: Pick<Outcome, 'code' | 'st
   if (code !== 0) throw new Error(`${name}: expected it to succeed without a fault, found: ${stderr}`);
 }
 
-async function ended(child: ChildProcess): Promise<[code: number | null, signal: string | null]> {
-  return (await once(child, 'exit')) as [number | null, string | null];
+/** Operations at which something goes wrong: all, but of a long row of them a part. */
+function pointsOf({ operations: { length } }: Prepared, every: number): number[] {
+  const all = Array.from({ length }, (_, at) => at);
+  const step = Math.max(1, Math.ceil((length - 16) / 6));
+  return all.filter((at) => (at < 6 || at >= length - 10 || at % step === 0) && at % every === 0);
+}
+
+/** Files in a folder that this process has open. */
+function leftOpen(folder: string): string[] {
+  if (process.platform !== 'linux') return [];
+  const targets = readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return []; // it was that of readdir
+    }
+  });
+  return targets.filter((path) => path.startsWith(`${folder}/`)).map((path) => `${path} is left open`);
 }
 
 /** Images that need not be embedded again, where the write is that of an index. */

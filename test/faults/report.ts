@@ -13,12 +13,27 @@ export class Report {
   add(fault: string, where: string, losses: readonly string[]): void {
     const row = this.#row(fault);
     row.injected += 1;
-    if (losses.length > 0) row.lost.push(`${where}: ${losses.join('; ')}`);
+    if (losses.length === 0) return;
+    row.lost.push(`${where}: ${losses.join('; ')}`);
   }
 
   /** A kind of fault that cannot be had here, and why. */
   skip(fault: string, why: string): void {
     this.#row(fault).note = `PASSED OVER: ${why}`;
+  }
+
+  /** What another one has counted. */
+  merge(rows: ReturnType<Report['toJSON']>): void {
+    for (const [fault, { injected, lost, note }] of rows) {
+      const row = this.#row(fault);
+      row.injected += injected;
+      row.lost.push(...lost);
+      row.note ||= note;
+    }
+  }
+
+  toJSON(): readonly (readonly [fault: string, row: Row])[] {
+    return [...this.#rows];
   }
 
   get lost(): readonly string[] {
