@@ -16,9 +16,9 @@ async function featuresOf(threads: number, before?: () => void): Promise<Float32
 }
 
 /** A host that refuses memory, each time that it is asked for more: a named error, and afterwards all is as ever. */
-export async function refuseMemory(report: Report): Promise<void> {
+export async function refuseMemory(report: Report, { threads: counts = [1, 2] }: { threads?: readonly number[] } = {}): Promise<void> {
   const expected = await featuresOf(1);
-  for (const threads of [1, 2]) {
+  for (const threads of counts) {
     const requests = await countRequests(() => featuresOf(threads));
     for (let at = 0; at < requests; at++) {
       const losses: string[] = [];

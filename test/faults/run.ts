@@ -1,4 +1,4 @@
-// npm run test:faults -- [--only WORD] [--moments 6] [--seed 1]: injects faults and prints what came of them; fails when anything was lost.
+// npm run test:faults -- [--only WORD] [--moments 6] [--seed 1] [--processes 2]: injects faults and prints what came of them; fails when anything was lost.
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     moments: { type: 'string', default: '6' },
     seed: { type: 'string', default: '1' },
+    processes: { type: 'string', default: String(availableParallelism()) },
     job: { type: 'string' },
   },
 });
@@ -74,7 +75,7 @@ async function runAll(): Promise<void> {
       console.error(`${name}: ${own.injected} faults, ${own.lost.length} lost, ${seconds(begin)}`);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, work));
+  await Promise.all(Array.from({ length: Number(values.processes) }, work));
   console.log(`${report}\n\n${seconds(start)}`);
   for (const loss of report.lost.slice(0, 40)) console.log(`    ${loss}`);
   if (report.lost.length > 0) process.exitCode = 1;
