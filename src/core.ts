@@ -14,6 +14,7 @@ export { type DepthEstimate, DPTImageProcessor } from './image/dptProcessor.ts';
 export { AutoImageProcessor, AutoImageProcessor as AutoProcessor, BitImageProcessor } from './image/processor.ts';
 export { RawImage } from './image/rawImage.ts';
 export { ImageReader, type ImageReaderOptions } from './image/reader.ts';
+export type { Limits } from './limits.ts';
 export {
   AutoBackbone,
   AutoModel,

@@ -43,6 +43,11 @@ export class MemoryError extends Dinov2Error {
   override readonly name: string = 'MemoryError';
 }
 
+/** More than a limit of the option `limits` allows: of pixels, bytes, tensors or seconds. */
+export class LimitError extends Dinov2Error {
+  override readonly name: string = 'LimitError';
+}
+
 /** A host that lacks something the engine cannot do without. */
 export class HostError extends Dinov2Error {
   override readonly name: string = 'HostError';

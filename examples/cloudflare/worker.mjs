@@ -23,7 +23,7 @@ const worker = {
     try {
       loading ??= load(env);
       const { model, processor, norm } = await loading;
-      const image = await RawImage.read(await request.arrayBuffer(), { maxPixels: MAX_PIXELS, exifOrientation: true });
+      const image = await RawImage.read(await request.arrayBuffer(), { limits: { pixels: MAX_PIXELS }, exifOrientation: true });
       const { logits, hidden_states } = await model(await processor(image), { output_hidden_states: true, signal: request.signal });
       const [labels] = classify(logits, model.config, { topK: 3 });
       const embedding = norm(embed(hidden_states.at(-1))); // (1, hidden): the pooler_output of AutoModel

@@ -75,9 +75,9 @@ function sourceOf(source) {
 async function read(file) {
   if (file.size > MAX_BYTES) throw new Error(`The photo has ${(file.size / 1e6).toFixed(0)} MB: choose one of at most 50 MB.`);
   try {
-    return await RawImage.read(file, { maxPixels: MAX_PIXELS, exifOrientation: true });
+    return await RawImage.read(file, { limits: { pixels: MAX_PIXELS }, exifOrientation: true });
   } catch (error) {
-    const bitmap = /maxPixels|at most/.test(error.message) ? undefined : await createImageBitmap(file).catch(() => undefined);
+    const bitmap = error.name === 'LimitError' ? undefined : await createImageBitmap(file).catch(() => undefined);
     if (!bitmap) throw error;
     if (bitmap.width * bitmap.height > MAX_PIXELS) throw error;
     const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');

@@ -1,6 +1,7 @@
 import { CheckpointError, DisposedError, DTypeError, MemoryError } from '../errors.ts';
 import { describe } from '../files/json.ts';
 import type { RandomAccess } from '../hosts/host.ts';
+import { checkLimit, type Limits } from '../limits.ts';
 import { type DataOf, DTYPES, type DType } from '../tensor/dtype.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 
@@ -36,6 +37,16 @@ export class TensorFile implements ByteSource {
     this.#closed = true;
     await this.file.close();
   }
+}
+
+/** @throws {LimitError} on a file that is larger than a checkpoint may be */
+export function checkFileSize({ name, size }: RandomAccess, limits: Limits): void {
+  checkLimit(name, 'checkpointBytes', limits, 'a file of * bytes', size);
+}
+
+/** @throws {LimitError} on a file with more tensors than a checkpoint may have */
+export function checkTensorCount({ name }: RandomAccess, limits: Limits, count: number): void {
+  checkLimit(name, 'tensors', limits, '* tensors', count);
 }
 
 /** A stretch of a file: `bytes` bytes from `offset` on. */

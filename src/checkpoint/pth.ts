@@ -1,13 +1,12 @@
 import { CheckpointError } from '../errors.ts';
 import { describe } from '../files/json.ts';
 import type { RandomAccess } from '../hosts/host.ts';
-import { type ByteSource, Checkpoint, type Entry, type Extent, TensorFile } from './checkpoint.ts';
+import { checkLimit, type Limits, limitOf } from '../limits.ts';
+import { type ByteSource, Checkpoint, checkFileSize, checkTensorCount, type Entry, type Extent, TensorFile } from './checkpoint.ts';
 import { type PickleFunction, unpickle } from './pickle.ts';
 import { GatheredView, isContiguous, spanOf } from './strided.ts';
 import { openZip, type ZipRecord } from './zip.ts';
 
-/** Bytes of a pickle beyond which it is refused: it has names and sizes, and the tensors are beside it. */
-const MAX_PICKLE = 16 * 2 ** 20;
 /** Bytes that are taken to gather a tensor that is not contiguous; the largest weight of any DINOv2 has 200 MB. */
 const MAX_GATHERED = 256 * 2 ** 20;
 /** How often all bytes of a file may be tensors: tied weights are one storage with two names, more is a way to take memory. */
@@ -100,16 +99,19 @@ interface Saved {
  * pickle machine of our own that knows tensors, plain containers and numbers; nothing in the file is executed. A state dict may stand in a
  * dict of a training script under "teacher", "state_dict", "model" or a key of its own; what is no tensor in it is passed over. The
  * checkpoint owns the file from here on; after an error it is closed.
- * @throws {CheckpointError} naming file and opcode, global, record or tensor, with what was expected and found
+ * @throws {CheckpointError} naming file and opcode, global, record or tensor, with what was expected and found; {LimitError} on a file that is too large
  */
-export async function openPth(file: RandomAccess): Promise<Checkpoint> {
+export async function openPth(file: RandomAccess, limits: Limits = {}): Promise<Checkpoint> {
   const refuse: Refuse = (problem) => new CheckpointError(`${file.name}: ${problem}`);
   try {
+    checkFileSize(file, limits);
     const tensorFile = new TensorFile(file);
-    const saved = await readSaved(tensorFile, refuse);
+    const saved = await readSaved(tensorFile, limits, refuse);
     const entries = new Map<string, Entry>();
     let bytes = 0;
-    for (const [name, tensor] of stateDict(saved.value, refuse)) {
+    const tensors = stateDict(saved.value, refuse);
+    checkTensorCount(file, limits, tensors.size);
+    for (const [name, tensor] of tensors) {
       const entry = entryOf(tensor, saved, (problem) => refuse(`tensor ${describe(name)}: ${problem}`));
       bytes += entry.extents.reduce((sum, extent) => sum + extent.bytes, 0);
       entries.set(name, entry);
@@ -126,28 +128,29 @@ export async function openPth(file: RandomAccess): Promise<Checkpoint> {
   }
 }
 
-async function readSaved(file: TensorFile, refuse: Refuse): Promise<Saved> {
+async function readSaved(file: TensorFile, limits: Limits, refuse: Refuse): Promise<Saved> {
   const start = await readSmall(file, 0, Math.min(2, file.file.size), (bytes) => [...bytes]);
-  if (String.fromCharCode(...start) === ZIP_START) return readArchive(file, refuse);
-  if (start[0] === PICKLE_START) return readLegacy(file, refuse);
+  if (String.fromCharCode(...start) === ZIP_START) return readArchive(file, limits, refuse);
+  if (start[0] === PICKLE_START) return readLegacy(file, limits, refuse);
   throw refuse(`expected a checkpoint of PyTorch, a zip archive or a pickle, found a file that begins with the bytes ${describe(start)}`);
 }
 
 /** `<folder>/data.pkl`, `<folder>/data/<key>` and, since PyTorch 2.1, `<folder>/byteorder`. */
-async function readArchive(file: TensorFile, refuse: Refuse): Promise<Saved> {
-  const records = await openZip(file);
+async function readArchive(file: TensorFile, limits: Limits, refuse: Refuse): Promise<Saved> {
+  const records = await openZip(file, limits);
   const pickles = [...records.values()].filter(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
   const [pickle] = pickles;
   if (!pickle || pickles.length > 1) throw refuse(`expected a record data.pkl in the folder of the archive, found ${pickles.length}`);
   const folder = pickle.name.slice(0, pickle.name.indexOf('/'));
 
   const order = records.get(`${folder}/byteorder`);
-  const word = order && (await readSmall(order, 0, checkLength(order, 16, refuse), (bytes) => new TextDecoder().decode(bytes)));
+  const word = order && (await readSmall(order, 0, checkByteOrder(order, refuse), (bytes) => new TextDecoder().decode(bytes)));
   if (word !== undefined && word !== 'little') throw refuse(`byteorder: expected "little", found ${describe(word)}`);
 
   const persistent = (id: unknown): Storage => storageOf(id, refuse);
   const options = { globals: globalsOf(refuse), persistent, refuse };
-  const { value } = await readSmall(pickle, 0, checkLength(pickle, MAX_PICKLE, refuse), (bytes) => unpickle(bytes, options));
+  checkLimit(`${file.file.name}: record ${describe(pickle.name)}`, 'headerBytes', limits, 'a pickle of * bytes', pickle.bytes);
+  const { value } = await readSmall(pickle, 0, pickle.bytes, (bytes) => unpickle(bytes, options));
   return {
     value,
     locate({ key, type, saved }) {
@@ -161,8 +164,9 @@ async function readArchive(file: TensorFile, refuse: Refuse): Promise<Saved> {
   };
 }
 
-function checkLength({ name, bytes }: ZipRecord, limit: number, refuse: Refuse): number {
-  if (bytes > limit) throw refuse(`record ${describe(name)}: expected at most ${limit} bytes, found ${bytes}`);
+/** How many bytes the record has that says "little". */
+function checkByteOrder({ name, bytes }: ZipRecord, refuse: Refuse): number {
+  if (bytes > 16) throw refuse(`record ${describe(name)}: expected at most 16 bytes, found ${bytes}`);
   return bytes;
 }
 
@@ -170,7 +174,7 @@ function checkLength({ name, bytes }: ZipRecord, limit: number, refuse: Refuse):
  * Five pickles: magic number, version, system, value, and keys of the storages, which follow in that order, each behind its number of
  * elements.
  */
-async function readLegacy(file: TensorFile, refuse: Refuse): Promise<Saved> {
+async function readLegacy(file: TensorFile, limits: Limits, refuse: Refuse): Promise<Saved> {
   const storages = new Map<string, Storage>();
   const persistent = (id: unknown): Storage => {
     const storage = storageOf(id, refuse);
@@ -179,7 +183,7 @@ async function readLegacy(file: TensorFile, refuse: Refuse): Promise<Saved> {
   };
   const options = { globals: globalsOf(refuse), persistent, refuse };
   const { size } = file.file;
-  const [value, keys, end] = await readSmall(file, 0, Math.min(size, MAX_PICKLE), (bytes) => {
+  const [value, keys, end] = await readSmall(file, 0, Math.min(size, limitOf('headerBytes', limits)), (bytes) => {
     let at = 0;
     const next = (): unknown => {
       const { value, end } = unpickle(bytes.subarray(at), options);

@@ -1,13 +1,13 @@
 import { ArgumentError, CheckpointError, DTypeError, ShapeError } from '../errors.ts';
 import { describe, isJsonObject, parseJson } from '../files/json.ts';
 import type { AtomicWriter, RandomAccess } from '../hosts/host.ts';
+import { checkLimit, type Limits } from '../limits.ts';
 import { bytesOf, checkDType, DTYPES, type DType, type TensorData } from '../tensor/dtype.ts';
 import { sizeOf } from '../tensor/tensor.ts';
-import { Checkpoint, type Entry, TensorFile } from './checkpoint.ts';
+import { Checkpoint, checkFileSize, checkTensorCount, type Entry, TensorFile } from './checkpoint.ts';
 
 /** As in the original, safetensors/src/tensor.rs. */
 const MAX_HEADER = 100_000_000;
-const MAX_TENSORS = 100_000;
 const METADATA = '__metadata__';
 
 /** The element types of the format with their bits, in the order of its `enum Dtype`, which is the order of alignment. */
@@ -65,13 +65,15 @@ interface Described {
 /**
  * Opens a safetensors file and checks all that its header says, as strictly as the original: nothing left over, nothing shared, nothing
  * outside. Beyond it, a name given twice is refused. The checkpoint owns the file from here on; after an error it is closed.
- * @throws {CheckpointError} naming file and tensor, with what was expected and found
+ * @throws {CheckpointError} naming file and tensor, with what was expected and found; {LimitError} on a file that is too large
  */
-export async function openSafetensors(file: RandomAccess): Promise<Checkpoint> {
+export async function openSafetensors(file: RandomAccess, limits: Limits = {}): Promise<Checkpoint> {
   try {
-    const { header, length } = await readHeader(file);
+    checkFileSize(file, limits);
+    const { header, length } = await readHeader(file, limits);
     const { [METADATA]: metadata, ...tensors } = header;
     const tensorFile = new TensorFile(file);
+    checkTensorCount(file, limits, Object.keys(tensors).length);
     const entries = new Map<string, Entry>();
     for (const { name, dtype, dims, begin, end } of describeTensors(file, tensors, file.size - length)) {
       entries.set(name, {
@@ -145,7 +147,7 @@ export function checkTensors(tensors: readonly NamedTensor[]): void {
   }
 }
 
-async function readHeader(file: RandomAccess): Promise<{ header: Record<string, unknown>; length: number }> {
+async function readHeader(file: RandomAccess, limits: Limits): Promise<{ header: Record<string, unknown>; length: number }> {
   if (file.size < 8) throw new CheckpointError(`${file.name}: expected a safetensors file of at least 8 bytes, found ${file.size}`);
   const prefix = await file.read(0, 8);
   const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
@@ -160,6 +162,7 @@ async function readHeader(file: RandomAccess): Promise<{ header: Record<string, 
       `${file.name}: expected a header of ${length} bytes and tensors behind it, found ${file.size - 8} bytes: the file is truncated`,
     );
   }
+  checkLimit(file.name, 'headerBytes', limits, 'a header of * bytes', length);
   const bytes = await file.read(8, Number(length));
   if (bytes[0] !== 0x7b) throw new CheckpointError(`${file.name}: expected a header that starts with "{", found ${describe(bytes[0])}`);
   const header = parseJson(bytes, (problem) => new CheckpointError(`${file.name}: header, ${problem}`));
@@ -176,7 +179,6 @@ function readMetadata(file: RandomAccess, metadata: unknown = {}): ReadonlyMap<s
 /** The tensors in the order of their offsets, after the checks of `Metadata::validate` in the original. */
 function describeTensors(file: RandomAccess, header: Readonly<Record<string, unknown>>, available: number): Described[] {
   const names = Object.keys(header);
-  if (names.length > MAX_TENSORS) throw new CheckpointError(`${file.name}: expected at most ${MAX_TENSORS} tensors, found ${names.length}`);
   const tensors = names.map((name) => describeTensor(file, name, header[name]));
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let end = 0;

@@ -28,7 +28,9 @@ export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   const file = await findCheckpoint(files);
   if (file === undefined) throw new NotFoundError(`${files.name}: expected ${SINGLE}, ${INDEX} or a .pth file, found none of them`);
   if (file === INDEX) return openShards(files);
-  return file.endsWith('.safetensors') ? openSafetensors(await files.open(file)) : openPth(await files.open(file));
+  return file.endsWith('.safetensors')
+    ? openSafetensors(await files.open(file), files.limits)
+    : openPth(await files.open(file), files.limits);
 }
 
 /**
@@ -62,6 +64,8 @@ export interface SaveOptions {
   max_shard_size?: number | string;
   /** Default { format: "pt" }, without which transformers refuses the file. */
   metadata?: Readonly<Record<string, string>>;
+  /** Files of the same folder that belong to them, the last one that without which the tensors are no model. */
+  beside?: readonly OutputFile[];
 }
 
 /**
@@ -73,7 +77,7 @@ export interface SaveOptions {
 export async function saveCheckpoint(
   folder: string,
   tensors: Iterable<NamedTensor>,
-  { max_shard_size = '5GB', metadata = { format: 'pt' } }: SaveOptions = {},
+  { max_shard_size = '5GB', metadata = { format: 'pt' }, beside = [] }: SaveOptions = {},
 ): Promise<void> {
   const system = fileSystem();
   const all = [...tensors];
@@ -84,7 +88,7 @@ export async function saveCheckpoint(
     path,
     write: (writer) => writeSafetensors(writer, shard, metadata),
   });
-  if (shards.length === 1) return writeFiles([file(single, all)]);
+  if (shards.length === 1) return writeFiles([file(single, all), ...beside]);
 
   if ((await system.kind(single)) !== 'none') {
     throw new ArgumentError(
@@ -98,7 +102,8 @@ export async function saveCheckpoint(
   };
   await writeFiles([
     ...named.map(({ name, shard }) => file(system.join(folder, name), shard)),
-    jsonFile(system.join(folder, INDEX), index), // last: without it the shards are no model
+    jsonFile(system.join(folder, INDEX), index), // after them: without it the shards are no model
+    ...beside,
   ]);
 }
 
@@ -114,7 +119,7 @@ async function openShards(source: Source): Promise<Checkpoint> {
   try {
     for (const name of names) {
       if (!(await source.has(name))) throw new NotFoundError(`${where}: expected the shard ${name} beside it, found none: download it too`);
-      shards.set(name, await openSafetensors(await source.open(name)));
+      shards.set(name, await openSafetensors(await source.open(name), source.limits));
     }
     return merge(source.name, map as Record<string, string>, shards);
   } catch (error) {

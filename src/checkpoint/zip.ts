@@ -2,11 +2,8 @@ import { CheckpointError } from '../errors.ts';
 import { crc32 } from '../files/crc32.ts';
 import { describe } from '../files/json.ts';
 import { staysInside } from '../files/source.ts';
+import { checkLimit, type Limits } from '../limits.ts';
 import { type ByteSource, PIECE, type TensorFile } from './checkpoint.ts';
-
-/** Records and bytes of their list beyond which an archive is refused; the largest DINOv2 has 600 records. */
-const MAX_RECORDS = 20_000;
-const MAX_DIRECTORY = 8 * 2 ** 20;
 
 /** Signatures and fixed lengths of the structures, as in PKWARE's APPNOTE.TXT, section 4.3. */
 const END = { name: 'end of the central directory', signature: 0x06054b50, length: 22 };
@@ -76,10 +73,10 @@ export class ZipRecord implements ByteSource {
  * The records of a zip archive by name, zip64 included, in the order of their places. All that the archive says about itself is checked,
  * but for the checksums, which are when a record is read.
  * @throws {CheckpointError} naming file and record: compressed or encrypted, outside the file or inside another one, given twice, or with
- * a name that leads out of the archive
+ * a name that leads out of the archive; {LimitError} on one with too many
  */
-export async function openZip(file: TensorFile): Promise<ReadonlyMap<string, ZipRecord>> {
-  const { entries, offset, bytes } = await findDirectory(file);
+export async function openZip(file: TensorFile, limits: Limits = {}): Promise<ReadonlyMap<string, ZipRecord>> {
+  const { entries, offset, bytes } = await findDirectory(file, limits);
   const headers = readDirectory(file, await view(file, offset, bytes), entries);
   headers.sort((a, b) => a.offset - b.offset);
   const records = new Map<string, ZipRecord>();
@@ -96,7 +93,7 @@ interface Directory {
   readonly bytes: number;
 }
 
-async function findDirectory(file: TensorFile): Promise<Directory> {
+async function findDirectory(file: TensorFile, limits: Limits): Promise<Directory> {
   const { size } = file.file;
   const from = Math.max(0, size - END.length - MAX_COMMENT);
   const tail = await view(file, from, size - from);
@@ -118,8 +115,9 @@ async function findDirectory(file: TensorFile): Promise<Directory> {
         };
   const { entries, bytes, offset, end } = directory;
   if (offset + bytes !== end) throw refuse(file, `expected the central directory to end at ${end}, found ${bytes} bytes from ${offset}`);
-  if (entries > MAX_RECORDS) throw refuse(file, `expected at most ${MAX_RECORDS} records, found ${entries}`);
-  if (bytes > MAX_DIRECTORY) throw refuse(file, `expected a central directory of at most ${MAX_DIRECTORY} bytes, found ${bytes}`);
+  const where = `${file.file.name}: zip archive`;
+  checkLimit(where, 'tensors', limits, '* records', entries);
+  checkLimit(where, 'headerBytes', limits, 'a central directory of * bytes', bytes);
   return { entries, offset, bytes };
 }
 

@@ -3,6 +3,7 @@ import type { KernelBuild } from '../hosts/host.ts';
 import { type HubOptions, openModel } from '../hub/source.ts';
 import { ImageReader } from '../image/reader.ts';
 import { AutoImageProcessor, type BitImageProcessor, EMBEDDED_MODEL, type FromPretrainedOptions, type ModelSource } from '../index.ts';
+import type { Limits } from '../limits.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
 import { openDecoder } from './decoder.ts';
 import { findImages } from './images.ts';
@@ -26,6 +27,8 @@ export interface ModelChoice {
   readonly threads?: number | 'auto';
   /** Bytes. */
   readonly memoryLimit?: number;
+  /** What is taken at most of pictures, of the files of the model, and of time. */
+  readonly limit?: Limits;
   /** Whether pictures are turned upright as their EXIF orientation says. */
   readonly exifOrientation?: boolean;
   /** A JavaScript file that exports `decode`, which reads images in place of the decoder for PNG and JPEG. */
@@ -80,12 +83,12 @@ const DEMONSTRATION = 'dinov2: the embedded model is a demonstration, for trying
 export async function setUpModel(
   choice: ModelChoice,
   terminal: Terminal,
-  { images = Number.POSITIVE_INFINITY, maxPixels }: { images?: number; maxPixels?: number } = {},
+  { images = Number.POSITIVE_INFINITY }: { images?: number } = {},
 ): Promise<ModelSetup> {
-  const { exifOrientation } = choice;
+  const { exifOrientation, limit: limits } = choice;
   const decoder = choice.decoder === undefined ? undefined : await openDecoder(choice.decoder);
   const { source, hub, loading } = chooseModel(choice, terminal);
-  const reader = new ImageReader({ exifOrientation, decoder, maxPixels, threads: images > 1 ? 'auto' : 0 });
+  const reader = new ImageReader({ exifOrientation, decoder, limits, threads: images > 1 ? 'auto' : 0 });
   return { source: await openModel(source, hub), reader, loading };
 }
 
@@ -94,11 +97,11 @@ export function chooseModel(
   choice: ModelChoice,
   { stderr, signal, onDownload }: Terminal,
 ): { source: string | URL; hub: HubOptions; loading: ModelSetup['loading'] } {
-  const { model, revision, offline, posEmbed, build, dtype, threads = 'auto', memoryLimit } = choice;
+  const { model, revision, offline, posEmbed, build, dtype, threads = 'auto', memoryLimit, limit: limits } = choice;
   if (model === undefined) stderr.write(DEMONSTRATION);
   return {
     source: model ?? (EMBEDDED_MODEL as string | URL),
-    hub: { signal, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) },
+    hub: { signal, limits, progress_callback: onDownload, ...(revision && { revision }), ...(offline && { local_files_only: true }) },
     loading: {
       signal,
       threads,

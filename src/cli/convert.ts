@@ -1,8 +1,11 @@
 import { SingleBar } from 'cli-progress';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ProgressInfo } from '../hub/progress.ts';
+import { openModel } from '../hub/source.ts';
+import type { Limits } from '../limits.ts';
 import { convertCheckpoint } from '../models/converting.ts';
-import type { Terminal } from './terminal.ts';
+import { limitOption } from './limitOption.ts';
+import { inTime, type Terminal } from './terminal.ts';
 
 const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 
@@ -12,6 +15,7 @@ interface Options {
   readonly dtype: (typeof DTYPES)[number];
   readonly attentionHeads?: number;
   readonly overwrite?: boolean;
+  readonly limit?: Limits;
 }
 
 /** `dinov2 convert`: a checkpoint of any known layout as a folder that transformers reads. */
@@ -28,6 +32,7 @@ export function addConvert(program: Command, terminal: Terminal): Command {
       new Option('--dtype <type>', `kind of numbers: ${DTYPES.join(', ')}; dinov2 quantize makes int8`).argParser(dtype).default('float32'),
     )
     .addOption(new Option('--attention-heads <number>', 'where they are not 64 wide, which tensors do not tell').argParser(positive))
+    .addOption(limitOption())
     .option('--overwrite', 'replace files that are there already')
     .addHelpText(
       'after',
@@ -37,19 +42,20 @@ Examples:
   dinov2 convert dinov2_vits14_pretrain.pth --head dinov2_vits14_nyu_dpt_head.pth --output dpt-small-nyu
   dinov2 convert depth_anything_v2_vits.pth --output depth-anything-v2-small`,
     )
-    .action((source: string, options: Options) => convert(source, options, terminal));
+    .action((source: string, options: Options) => inTime(terminal, options.limit, (own) => convert(source, options, own)));
 }
 
-async function convert(source: string, options: Options, { stdout, stderr, signal }: Terminal): Promise<void> {
-  const { output, head, dtype, attentionHeads, overwrite = false } = options;
+async function convert(source: string, options: Options, { stdout, stderr, signal, onDownload }: Terminal): Promise<void> {
+  const { output, head, dtype, attentionHeads, overwrite = false, limit: limits } = options;
   const bar = showBytes(stderr);
   try {
-    const architecture = await convertCheckpoint(source, output, {
+    const opening = { signal, limits, progress_callback: onDownload };
+    const architecture = await convertCheckpoint(await openModel(source, opening), output, {
       dtype,
       overwrite,
       signal,
       progress_callback: (info) => bar?.(info),
-      ...(head !== undefined && { head }),
+      ...(head !== undefined && { head: await openModel(head, opening) }),
       ...(attentionHeads !== undefined && { config: { num_attention_heads: attentionHeads } }),
     });
     bar?.(undefined);

@@ -107,7 +107,7 @@ export async function writeIndex(lock: IndexLock, model: IndexModel, images: Ite
     await lock.check();
   };
   await orHostError(path, writeFiles([{ path, write }]));
-  await rm(journalPath(lock.folder), { force: true });
+  await orHostError(journalPath(lock.folder), rm(journalPath(lock.folder), { force: true }));
 }
 
 export function sortedByName(images: Iterable<IndexedImage>): IndexedImage[] {
@@ -145,10 +145,15 @@ export class Journal {
     });
     const length = before && isSameModel(before.model, model) ? before.length : 0;
     const handle = await orHostError(path, open(path, 'a'));
-    await handle.truncate(length);
     const journal = new Journal(handle, path);
-    if (length === 0) await journal.#append({ dinov2_index: VERSION, ...settingsOf(model) }, model.probe);
-    return journal;
+    try {
+      await orHostError(path, handle.truncate(length));
+      if (length === 0) await journal.#append({ dinov2_index: VERSION, ...settingsOf(model) }, model.probe);
+      return journal;
+    } catch (error) {
+      await journal.close();
+      throw error;
+    }
   }
 
   async add({ vector, ...file }: IndexedImage): Promise<void> {

@@ -24,7 +24,7 @@ export function inspectImages(inputs: readonly string[], options: BatchOptions, 
         ahead: setup.reader.wholeAhead,
         prepare: (image) => setup.reader.read(image, { signal: setup.loading.signal }),
         async run(image, pixels: RawImage) {
-          const { bytes } = await readBytes(image);
+          const { bytes } = await readBytes(image, { limits: options.limit });
           const orientation = readOrientation(bytes, image);
           const isTurned = options.exifOrientation === true && orientation >= 5;
           const [width, height] = isTurned ? [pixels.height, pixels.width] : pixels.size;

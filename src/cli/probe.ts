@@ -113,8 +113,7 @@ async function saveWhole(folder: string, probe: LinearProbe, { source, loading }
   const head = { 'head.safetensors': await probe.toBytes() };
   const model = await AutoModelForImageClassification.from_pretrained(source, { ...loading, head, config: { id2label } });
   try {
-    await (await AutoImageProcessor.from_pretrained(source)).save_pretrained(folder);
-    await model.save_pretrained(folder);
+    await model.save_pretrained(folder, { processor: await AutoImageProcessor.from_pretrained(source) });
   } finally {
     model.dispose();
   }

@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { Limits } from '../limits.ts';
 import { POS_EMBEDS } from '../nn/positionEmbedding.ts';
 import { parseSize } from '../options.ts';
 import { COLORMAPS } from '../plot/index.ts';
@@ -12,6 +13,7 @@ import { embedImages } from './embed.ts';
 import { EXPORT_FORMATS, exportIndex } from './exportIndex.ts';
 import { extractFeatures } from './features.ts';
 import { INSPECT_FORMATS, inspectImages } from './inspect.ts';
+import { limitOption } from './limitOption.ts';
 import { drawAttention, drawMatches, drawPca, LAYOUTS } from './looks.ts';
 import { CLASSIFIERS, fitProbe, testProbe } from './probe.ts';
 import { showDownloads } from './progress.ts';
@@ -20,7 +22,7 @@ import { FORMATS, type Format } from './results.ts';
 import { findDuplicates, indexFolder, SCANS, searchImages } from './search.ts';
 import { segmentImages } from './segment.ts';
 import { serveRequests } from './serve.ts';
-import { lineOf, type Terminal } from './terminal.ts';
+import { inTime, lineOf, type Terminal } from './terminal.ts';
 import { packageVersion } from './version.ts';
 import { doJobs } from './worker.ts';
 
@@ -387,9 +389,9 @@ function createProgram(terminal: Terminal, done: (failed: number) => void): Comm
     for (const option of [...options, ...resultOptions(subcommand), ...(subcommand.isWithoutModel ? [] : modelOptions())])
       command.addOption(option);
     command.addHelpText('after', examples(lines)).action(async (...given: unknown[]) => {
-      const values = given[wanted.length] as never;
+      const values = given[wanted.length] as { limit?: Limits };
       const named = wanted.length === 1 ? given[0] : given.slice(0, wanted.length);
-      done(await runSubcommand(named as never, values, terminal));
+      done(await inTime(terminal, values.limit, (own) => runSubcommand(named as never, values as never, own)));
     });
   }
   addConvert(program, terminal);
@@ -445,6 +447,7 @@ function modelOptions(): Option[] {
       '--memory-limit <size>',
       'memory the model may take, like 500MB or 2GiB: blocks that do not fit stay in their file',
     ).argParser(size),
+    limitOption(),
     new Option('--exif-orientation', 'turn images upright as their EXIF orientation says'),
     new Option(
       '--decoder <file>',

@@ -1,9 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { openModel } from '../hub/source.ts';
 import { AutoImageProcessor, type ModelInputs } from '../index.ts';
+import type { Limits } from '../limits.ts';
 import { quantizeCheckpoint } from '../models/quantizing.ts';
 import { findImages } from './images.ts';
-import { lineOf, type Terminal } from './terminal.ts';
+import { limitOption } from './limitOption.ts';
+import { inTime, lineOf, type Terminal } from './terminal.ts';
 
 /** Photographs that calibration looks at: more change little. */
 const MOST_IMAGES = 32;
@@ -12,6 +14,7 @@ interface Options {
   readonly output: string;
   readonly calibrate?: readonly string[];
   readonly overwrite?: boolean;
+  readonly limit?: Limits;
 }
 
 /** `dinov2 quantize`: a model with weights of 8 bits. */
@@ -25,6 +28,7 @@ export function addQuantize(program: Command, terminal: Terminal): Command {
       '--calibrate <images...>',
       `photographs of the kind that the model will see, of which up to ${MOST_IMAGES} are looked at: more exact`,
     )
+    .addOption(limitOption())
     .option('--overwrite', 'replace files that are there already')
     .addHelpText(
       'after',
@@ -33,12 +37,16 @@ Examples:
   dinov2 quantize facebook/dinov2-small --output dinov2-small-int8
   dinov2 quantize dinov2-small --calibrate photos --output dinov2-small-int8`,
     )
-    .action((model: string, options: Options) => quantize(model, options, terminal));
+    .action((model: string, options: Options) => inTime(terminal, options.limit, (own) => quantize(model, options, own)));
 }
 
-async function quantize(model: string, { output, calibrate, overwrite = false }: Options, terminal: Terminal): Promise<void> {
+async function quantize(
+  model: string,
+  { output, calibrate, overwrite = false, limit: limits }: Options,
+  terminal: Terminal,
+): Promise<void> {
   const { stdout, stderr, signal, onDownload } = terminal;
-  const source = await openModel(model, { signal, progress_callback: onDownload });
+  const source = await openModel(model, { signal, limits, progress_callback: onDownload });
   const images = calibrate ? await calibrationImages(calibrate, terminal) : undefined;
   async function* pixels(files: readonly string[]): AsyncGenerator<ModelInputs> {
     const processor = await AutoImageProcessor.from_pretrained(source);

@@ -41,7 +41,12 @@ export async function serveRequests(_: readonly [], options: ServeOptions, termi
   const exifOrientation = options.exifOrientation ?? found?.index.model.exifOrientation;
   const decoder = options.decoder === undefined ? undefined : (await openDecoder(options.decoder)).module;
   const { source, hub, loading } = chooseModel(options, terminal);
-  const reading = { maxPixels, decoder, ...(exifOrientation && { exifOrientation }), ...(head !== undefined && { head }) };
+  const reading = {
+    limits: { pixels: maxPixels, ...options.limit },
+    decoder,
+    ...(exifOrientation && { exifOrientation }),
+    ...(head !== undefined && { head }),
+  };
   const tasks = await ThreadedTasks.open(source, { ...hub, ...loading, ...reading });
   try {
     await serve(tasks, found && (await searchIndex(found, tasks, options)), options, terminal);

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { Dinov2Error, HostError } from '../errors.ts';
 import type { ProgressCallback } from '../hub/progress.ts';
+import { type Limits, within } from '../limits.ts';
 
 /** A stream, and whether a person looks at it. Its 'error' events have to be listened to: {@link Pipe} reports what fails in a write. */
 export type Stream = Writable & { readonly isTTY?: boolean };
@@ -41,12 +42,18 @@ export class Pipe {
   }
 }
 
+/** Does the work of a command, which `limits.seconds` stops as the terminal's signal does. */
+export function inTime<T>(terminal: Terminal, limits: Limits | undefined, work: (terminal: Terminal) => Promise<T>): Promise<T> {
+  return within('the command', { limits, signal: terminal.signal }, (signal = terminal.signal) => work({ ...terminal, signal }));
+}
+
 /**
  * One line about an error, for people. Errors of the library say what there is to say, but for the image at which they arose; others are
  * mistakes of ours.
  */
 export function lineOf(error: unknown, image = ''): string {
   const message = error instanceof Dinov2Error ? error.message : `unexpected error: ${error}`;
-  const text = message.includes(image) ? message : `${image}: ${message}`;
+  const advice = message.replace(/raise limits\.(\w+)/, 'raise it with --limit $1=VALUE');
+  const text = message.includes(image) ? advice : `${image}: ${advice}`;
   return `dinov2: ${text.replace(/\s*\n\s*/g, ' ')}\n`;
 }

@@ -37,7 +37,7 @@ export async function doJobs(queue: string, options: WorkerCommandOptions, termi
   const { stdout, stderr, signal } = terminal;
   if (root !== undefined && (await fileSystem().kind(root)) !== 'folder')
     throw new ArgumentError(`${root}: expected a folder for --root, found none`);
-  const { source, loading, reader } = await setUpModel(options, terminal, { maxPixels });
+  const { source, loading, reader } = await setUpModel({ ...options, limit: { pixels: maxPixels, ...options.limit } }, terminal);
   const tasks = await ImageTasks.open(source, { ...loading, reader: surviving(reader), ...(head !== undefined && { head }) });
   const pipe = new Pipe(stdout);
   const tell = (job: QueueJob, text: string, fields: object): void => {

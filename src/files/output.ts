@@ -8,8 +8,9 @@ export interface OutputFile {
 }
 
 /**
- * Writes files that belong together: they take their final names, in the order given, when all of them are complete.
- * After an error while writing none of them is there, nor any part of one.
+ * Writes files that belong together: they take their final names, in the order given, when all of them are complete. The last is the one without
+ * which the others are of no use, and is removed before others take their names: whoever is interrupted there leaves nothing that is half old and
+ * half new. After an error while writing none of them is there, nor any part of one.
  * @throws {HostError} on a host without files, and naming a place that cannot be written
  */
 export async function writeFiles(files: readonly OutputFile[]): Promise<void> {
@@ -23,6 +24,8 @@ export async function writeFiles(files: readonly OutputFile[]): Promise<void> {
       pending.push(writer);
       await write(writer);
     }
+    const last = files.at(-1);
+    if (last && files.length > 1) await system.remove(last.path);
     for (; pending[0]; pending.shift()) await pending[0].commit();
   } catch (cause) {
     for (const writer of pending) await writer.abort();

@@ -1,10 +1,9 @@
 import { host } from '#host';
 import { ArgumentError, ConfigError, HostError, NotFoundError } from '../errors.ts';
 import type { FileSystem, RandomAccess } from '../hosts/host.ts';
+import { checkLimit, type Limits } from '../limits.ts';
 import { describe, isJsonObject, parseJson } from './json.ts';
 import { type FileRequest, StreamedFile } from './stream.ts';
-
-const MAX_JSON = 64 * 2 ** 20;
 
 /** The bytes of a file, or what asks for them: a file that is requested is streamed, and held no more than a piece at a time. */
 export type FileContent = Uint8Array | ArrayBuffer | Blob | FileRequest;
@@ -19,6 +18,13 @@ export type ModelSource = string | URL | Readonly<Record<string, FileContent>> |
 export abstract class Source {
   /** For messages: a path, or what stands for one. */
   abstract readonly name: string;
+  /** What is taken of its files at most. */
+  readonly limits: Limits;
+
+  constructor(limits: Limits = {}) {
+    this.limits = limits;
+  }
+
   abstract has(file: string): Promise<boolean>;
   /** Names of the files, in a fixed order. */
   abstract list(): Promise<readonly string[]>;
@@ -31,27 +37,26 @@ export abstract class Source {
  * @throws {NotFoundError} when the folder or file is not there
  * @throws {HostError} for a path on a host without files
  * @throws {ArgumentError} for anything that is no source
+ * @param limits for the files, unless the source was opened before
  */
-export async function openSource(source: ModelSource): Promise<Source> {
+export async function openSource(source: ModelSource, limits: Limits = {}): Promise<Source> {
   if (source instanceof Source) return source;
-  if (source instanceof URL) return /^https?:$/.test(source.protocol) ? new RemoteFolder(source) : openPath(pathOf(source));
-  if (typeof source === 'string') return openPath(source);
-  if (source instanceof Map) return new GivenFiles(source);
-  if (isJsonObject(source)) return new GivenFiles(new Map(Object.entries(source)));
+  if (source instanceof URL) return /^https?:$/.test(source.protocol) ? new RemoteFolder(source, limits) : openPath(pathOf(source), limits);
+  if (typeof source === 'string') return openPath(source, limits);
+  if (source instanceof Map) return new GivenFiles(source, limits);
+  if (isJsonObject(source)) return new GivenFiles(new Map(Object.entries(source)), limits);
   throw new ArgumentError(`source: expected the path or file: URL of a folder, or an object of files by name, found ${describe(source)}`);
 }
 
 /**
- * The value in a JSON file of at most 64 MiB.
- * @throws {NotFoundError} when there is no such file
+ * The value in a JSON file.
+ * @throws {NotFoundError} when there is no such file; {LimitError} on one of more than `limits.headerBytes`
  * @throws {ConfigError} naming file, line and column when it is no JSON
  */
 export async function readJson(source: Source, file: string): Promise<unknown> {
   const handle = await source.open(file);
   try {
-    if (handle.size > MAX_JSON) {
-      throw new ConfigError(`${handle.name}: expected JSON of at most ${MAX_JSON} bytes, found ${handle.size} bytes`);
-    }
+    checkLimit(handle.name, 'headerBytes', source.limits, 'JSON of * bytes', handle.size);
     return parseJson(await handle.read(0, handle.size), (problem) => new ConfigError(`${handle.name}: ${problem}`));
   } finally {
     await handle.close();
@@ -69,11 +74,11 @@ export function staysInside(path: string): boolean {
   return !/[\\:]/.test(path) && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 
-async function openPath(path: string): Promise<Source> {
+async function openPath(path: string, limits: Limits): Promise<Source> {
   const files = fileSystem();
   const kind = await files.kind(path);
-  if (kind === 'folder') return new Folder(path, files);
-  if (kind === 'file') return new SingleFile(path, files);
+  if (kind === 'folder') return new Folder(path, files, limits);
+  if (kind === 'file') return new SingleFile(path, files, limits);
   throw new NotFoundError(
     `${path}: expected a folder with config.json and model.safetensors, or a .pth file, found neither: ` +
       'give its path, or the name that the model has on the Hugging Face hub, like "facebook/dinov2-small"',
@@ -93,8 +98,8 @@ class Folder extends Source {
   readonly name: string;
   readonly #files: FileSystem;
 
-  constructor(path: string, files: FileSystem) {
-    super();
+  constructor(path: string, files: FileSystem, limits: Limits) {
+    super(limits);
     this.name = path;
     this.#files = files;
   }
@@ -117,8 +122,8 @@ class Folder extends Source {
 class RemoteFolder extends Source {
   readonly name: string;
 
-  constructor(url: URL) {
-    super();
+  constructor(url: URL, limits: Limits) {
+    super(limits);
     this.name = url.href.replace(/\/?$/, '/');
   }
 
@@ -131,7 +136,7 @@ class RemoteFolder extends Source {
     if (isPage(await this.#request(file, { method: 'HEAD' }))) {
       throw new NotFoundError(`${this.name}: expected a folder with ${file}, found a page in its place`);
     }
-    return StreamedFile.open(this.name + file, () => this.#request(file));
+    return StreamedFile.open(this.name + file, () => this.#request(file), this.limits);
   }
 
   /** A server does not tell. */
@@ -160,8 +165,8 @@ class SingleFile extends Source {
   readonly #file: string;
   readonly #files: FileSystem;
 
-  constructor(path: string, files: FileSystem) {
-    super();
+  constructor(path: string, files: FileSystem, limits: Limits) {
+    super(limits);
     this.name = path;
     this.#file = path.replace(/^.*[\\/]/s, '');
     this.#files = files;
@@ -185,8 +190,8 @@ class GivenFiles extends Source {
   readonly name = 'the files given';
   readonly #files: ReadonlyMap<string, FileContent>;
 
-  constructor(files: ReadonlyMap<string, FileContent>) {
-    super();
+  constructor(files: ReadonlyMap<string, FileContent>, limits: Limits) {
+    super(limits);
     for (const [file, content] of files) {
       if (!(content instanceof Uint8Array || content instanceof ArrayBuffer || content instanceof Blob || typeof content === 'function')) {
         throw new ArgumentError(
@@ -204,7 +209,7 @@ class GivenFiles extends Source {
   async open(file: string): Promise<RandomAccess> {
     const content = this.#files.get(file);
     if (!content) throw new NotFoundError(`${this.name}: expected ${file} among them, found ${describe([...this.#files.keys()])}`);
-    return typeof content === 'function' ? StreamedFile.open(file, content) : new GivenFile(file, content);
+    return typeof content === 'function' ? StreamedFile.open(file, content, this.limits) : new GivenFile(file, content);
   }
 
   async list(): Promise<readonly string[]> {

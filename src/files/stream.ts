@@ -1,5 +1,6 @@
 import { HostError, NotFoundError } from '../errors.ts';
 import type { RandomAccess } from '../hosts/host.ts';
+import { checkLimit, type Limits, limitOf } from '../limits.ts';
 
 /** Asks for a file, from its beginning, as often as it is called. */
 export type FileRequest = () => Response | Promise<Response>;
@@ -26,15 +27,19 @@ export class StreamedFile implements RandomAccess {
 
   /**
    * An answer without content-length is read to its end for its size, and the file asked for again to be read.
-   * @throws {NotFoundError} on another status than 200
+   * @throws {NotFoundError} on another status than 200; {LimitError} when that end does not come within `limits.checkpointBytes`
    */
-  static async open(name: string, request: FileRequest): Promise<StreamedFile> {
+  static async open(name: string, request: FileRequest, limits: Limits = {}): Promise<StreamedFile> {
     const { headers, body } = await ask(name, request);
     const reader = body?.getReader();
     const length = headers.get('content-encoding') ? null : headers.get('content-length');
     if (length !== null) return new StreamedFile(name, request, Number(length), reader);
     let size = 0;
-    for (let piece = await reader?.read(); piece?.value; piece = await reader?.read()) size += piece.value.length;
+    for (let piece = await reader?.read(); piece?.value; piece = await reader?.read()) {
+      size += piece.value.length;
+      if (size > limitOf('checkpointBytes', limits)) await reader?.cancel();
+      checkLimit(name, 'checkpointBytes', limits, 'a file of * bytes', size);
+    }
     return new StreamedFile(name, request, size);
   }
 

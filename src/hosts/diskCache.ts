@@ -4,6 +4,7 @@ import { HostError } from '../errors.ts';
 import { delay } from './delay.ts';
 import type { Download, DownloadCache, FileSystem, RandomAccess, RemoteFile } from './host.ts';
 import { makeFolder } from './makeFolder.ts';
+import { removeStale, temporaryName } from './temporary.ts';
 
 /** What of node:fs/promises is used here. */
 export type Disk = Pick<
@@ -125,7 +126,8 @@ export class DiskCache implements DownloadCache {
   async #link(blob: string, { repo, commit, path }: RemoteFile): Promise<void> {
     const pointer = this.#path(repo, 'snapshots', commit, path);
     await makeFolder(dirname(pointer));
-    const temporary = `${pointer}.${Math.random().toString(36).slice(2)}.tmp`;
+    await removeStale(pointer);
+    const temporary = await temporaryName(pointer);
     try {
       await this.#disk.symlink(relative(dirname(pointer), blob), temporary);
     } catch (error) {

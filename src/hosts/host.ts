@@ -101,6 +101,8 @@ export interface Threads {
 export interface Thread {
   /** Why it ended, if it has without being told to. */
   readonly failure: Error | undefined;
+  /** Looks whether it has ended: `failure` may come to know only when the calling thread has paused. Where a host has no way to, it is left out. */
+  look?(): void;
   stop(): void;
 }
 
@@ -158,7 +160,9 @@ export interface FileSystem {
   list(folder: string): Promise<readonly string[]>;
   /** Throws NotFoundError when there is no such file. */
   open(path: string): Promise<RandomAccess>;
-  /** Creates the folder of `path` where it is missing. */
+  /** Creates the folder of `path` where it is missing, and removes what others who were to write this file have left and are no more. */
   create(path: string): Promise<AtomicWriter>;
+  /** Removes a file, if there is one. */
+  remove(path: string): Promise<void>;
   join(...parts: string[]): string;
 }

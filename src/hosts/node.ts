@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,6 +9,9 @@ import { HostError, NotFoundError } from '../errors.ts';
 import { DiskCache } from './diskCache.ts';
 import type { AtomicWriter, Downloads, FileSystem, Helper, HelperScript, Helpers, Host, RandomAccess, Thread, Threads } from './host.ts';
 import { makeFolder } from './makeFolder.ts';
+import { removeStale, temporaryName } from './temporary.ts';
+
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 class NodeThread implements Thread {
   #worker: Worker | undefined;
@@ -34,6 +38,12 @@ class NodeThread implements Thread {
     return this.#failure;
   }
 
+  /** Of a thread that has ended Node says that its loop was idle for -1, at once (src/node_worker.cc, `LoopIdleTime`); its event comes later. */
+  look(): void {
+    const { idle = 0 } = this.#worker?.performance?.eventLoopUtilization() ?? {};
+    if (idle < 0 && !this.#stopped) this.#failure ??= new Error('it was ended');
+  }
+
   stop(): void {
     this.#stopped = true;
     void this.#worker?.terminate();
@@ -48,7 +58,10 @@ function startWorker(script: 'runtime/thread.js' | HelperScript, data?: unknown)
 const threads: Threads = {
   available: availableParallelism(),
   start: (data) => new NodeThread(data),
-  received: async () => workerData,
+  async received() {
+    await pause(); // its loop has begun then, of which `look` hears
+    return workerData;
+  },
 };
 
 class NodeHelper implements Helper {
@@ -116,14 +129,25 @@ const helpers: Helpers = {
 class NodeFile implements RandomAccess {
   readonly name: string;
   readonly size: number;
-  #handle: FileHandle;
+  readonly #changed: number;
+  readonly #handle: FileHandle;
   #buffer = new Uint8Array(0);
 
-  constructor(name: string, size: number, handle: FileHandle) {
+  private constructor(name: string, { size, mtimeMs }: Stats, handle: FileHandle) {
     this.name = name;
     this.size = size;
+    this.#changed = mtimeMs;
     this.#handle = handle;
   }
+
+  static async open(path: string): Promise<NodeFile> {
+    const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+      throw new NotFoundError(`${path}: expected a readable file, found ${cause.code === 'ENOENT' ? 'none' : cause.message}`, { cause });
+    });
+    return new NodeFile(path, await handle.stat(), handle);
+  }
+
+  /** Bytes are good only if nobody has written to the file since it was opened; a file that took its name does not matter. */
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
@@ -136,6 +160,10 @@ class NodeFile implements RandomAccess {
         );
       }
       done += bytesRead;
+    }
+    const { size, mtimeMs } = await this.#handle.stat();
+    if (size !== this.size || mtimeMs !== this.#changed) {
+      throw new HostError(`${this.name}: expected the file that was opened, found that it was written to while it was read: open it again`);
     }
     return this.#buffer.subarray(0, length);
   }
@@ -156,19 +184,32 @@ class NodeWriter implements AtomicWriter {
     this.#handle = handle;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    await this.#handle.writeFile(bytes);
+  write(bytes: Uint8Array): Promise<void> {
+    return writing(this.#path, () => this.#handle.writeFile(bytes));
   }
 
-  async commit(): Promise<void> {
-    await this.#handle.sync();
-    await this.#handle.close();
-    await rename(this.#temporary, this.#path);
+  commit(): Promise<void> {
+    return writing(this.#path, async () => {
+      await this.#handle.sync();
+      await this.#handle.close();
+      await rename(this.#temporary, this.#path);
+    });
   }
 
   async abort(): Promise<void> {
     await this.#handle.close().catch(() => {});
-    await rm(this.#temporary, { force: true });
+    await rm(this.#temporary, { force: true }).catch(() => {}); // then the next to write the file does it
+  }
+}
+
+/** @throws {HostError} what the system says, with what to do */
+async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const advice = code === 'ENOSPC' || code === 'EDQUOT' ? 'make room, or write elsewhere' : 'write elsewhere';
+    throw new HostError(`${path}: expected a place that can be written, found ${message}: ${advice}`, { cause: error });
   }
 }
 
@@ -191,24 +232,20 @@ const files: FileSystem = {
   async list(folder) {
     return (await readdir(folder)).sort();
   },
-  async open(path) {
-    const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-      throw new NotFoundError(`${path}: expected a readable file, found ${cause.code === 'ENOENT' ? 'none' : cause.message}`, { cause });
-    });
-    return new NodeFile(path, (await handle.stat()).size, handle);
-  },
-  async create(path) {
-    await makeFolder(dirname(path));
-    const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
-    return new NodeWriter(path, temporary, await open(temporary, 'wx'));
-  },
+  open: (path) => NodeFile.open(path),
+  create: (path) =>
+    writing(path, async () => {
+      await makeFolder(dirname(path));
+      await removeStale(path);
+      const temporary = await temporaryName(path);
+      return new NodeWriter(path, temporary, await open(temporary, 'wx'));
+    }),
+  remove: (path) => writing(path, () => rm(path, { force: true })),
   join,
 };
 
 // The same place from src/ and from dist/. A bundle in CommonJS knows no URL of its own.
 const embeddedModel = import.meta.url ? fileURLToPath(new URL('../../weights', import.meta.url)) : 'weights';
-
-const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const downloads: Downloads = {
   setting(name) {

@@ -3,19 +3,22 @@ import { ArgumentError, HostError, NetworkError, NotFoundError } from '../errors
 import { describe } from '../files/json.ts';
 import { type ModelSource, openSource, Source, staysInside } from '../files/source.ts';
 import type { DownloadCache, RandomAccess, RemoteFile } from '../hosts/host.ts';
+import { checkLimit, type Limits } from '../limits.ts';
 import { checkSignal } from '../options.ts';
 import { HubClient } from './client.ts';
 import { download } from './download.ts';
 import type { ProgressCallback } from './progress.ts';
 import { readSettings, type SettingOptions } from './settings.ts';
 
-/** Options about models on the hub. They have no effect on others. */
+/** Options about where a model comes from. All but `limits` are about the hub, and have no effect on other sources. */
 export interface HubOptions extends SettingOptions {
   /** A branch, a tag or a commit. Default "main". */
   revision?: string;
   progress_callback?: ProgressCallback | undefined;
   /** Breaks downloads off; what is here stays and is gone on with. */
   signal?: AbortSignal | undefined;
+  /** What is taken of the files at most; of these those of checkpoints and JSON, and by an image processor those of pictures. */
+  limits?: Limits | undefined;
 }
 
 export const HUB_OPTIONS: readonly (keyof HubOptions)[] = [
@@ -25,6 +28,7 @@ export const HUB_OPTIONS: readonly (keyof HubOptions)[] = [
   'local_files_only',
   'progress_callback',
   'signal',
+  'limits',
 ];
 
 /**
@@ -34,8 +38,8 @@ export const HUB_OPTIONS: readonly (keyof HubOptions)[] = [
  */
 export async function openModel(source: ModelSource, options: HubOptions = {}): Promise<Source> {
   checkSignal(options.signal);
-  if (typeof source !== 'string' || !isHubName(source)) return openSource(source);
-  if (host.files && (await host.files.kind(source)) !== 'none') return openSource(source);
+  if (typeof source !== 'string' || !isHubName(source)) return openSource(source, options.limits);
+  if (host.files && (await host.files.kind(source)) !== 'none') return openSource(source, options.limits);
   return HubSource.open(source, options);
 }
 
@@ -76,8 +80,8 @@ class HubSource extends Source {
   #where = '';
 
   private constructor(repo: string, settings: Awaited<ReturnType<typeof readSettings>>, options: HubOptions) {
-    super();
-    const { revision = 'main', progress_callback, signal } = options;
+    const { revision = 'main', progress_callback, signal, limits } = options;
+    super(limits);
     this.#repo = repo;
     this.#revision = revision;
     this.#client = new HubClient(settings);
@@ -133,6 +137,7 @@ class HubSource extends Source {
     }
     if (!opened) {
       if (!remote) throw problem ?? this.#missing(`${file} of it`);
+      checkLimit(`${this.name}: ${file}`, 'checkpointBytes', this.limits, 'a file of * bytes', remote.size);
       onDownload();
       await download(this.#client, this.#cache, remote, { signal: this.#signal, progress: (loaded) => this.#progress(remote, loaded) });
       opened = await this.#cache.open(this.#repo, commit, file);

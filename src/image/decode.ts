@@ -1,4 +1,5 @@
 import { Dinov2Error, HostError, ImageError } from '../errors.ts';
+import { checkLimit, type Limits } from '../limits.ts';
 import { Engine } from '../runtime/engine.ts';
 import { scratchEngine } from '../runtime/scratch.ts';
 import { isJpeg, jpegSegments, readJpegHeader } from './jpeg.ts';
@@ -7,8 +8,8 @@ import { checkSize, type Pixels } from './pixels.ts';
 import { inflatedBytes, isIntact, isPng, type PngChunk, type PngHeader, pngChunks, pngColors, readPngHeader } from './png.ts';
 
 export interface DecodeOptions {
-  /** Width times height of the largest picture that is decoded. Default 100 million; the size is read before anything is decompressed. */
-  maxPixels?: number | undefined;
+  /** What is decoded at most: pixels, and bytes of memory for it, both read from the header before anything is decompressed. */
+  limits?: Limits | undefined;
   /** What messages call the picture: a path, a URL. Default `bytes`. */
   source?: string | undefined;
 }
@@ -18,17 +19,17 @@ export interface DecodeOptions {
  * repeated, palettes looked up, of 16 bits the upper 8 taken, CMYK converted without a profile. EXIF orientation is not applied.
  * Every byte is Pillow's with libjpeg-turbo.
  * @throws {HostError} for PNG on a host that has no DecompressionStream, for JPEG where there are no kernels; {MemoryError}
- * @throws {ImageError} when the file is neither, truncated or damaged, or of more than `maxPixels` pixels
+ * @throws {ImageError} when the file is neither, truncated or damaged; {LimitError} when it is too large
  */
-export async function decodeImage(bytes: Uint8Array, { maxPixels, source = 'bytes' }: DecodeOptions = {}): Promise<Pixels> {
-  if (isPng(bytes)) return decodePng(bytes, source, maxPixels);
-  if (isJpeg(bytes)) return decodeJpegFile(bytes, source, maxPixels);
+export async function decodeImage(bytes: Uint8Array, { limits, source = 'bytes' }: DecodeOptions = {}): Promise<Pixels> {
+  if (isPng(bytes)) return decodePng(bytes, source, limits);
+  if (isJpeg(bytes)) return decodeJpegFile(bytes, source, limits);
   const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
   const found = bytes.length === 0 ? 'no bytes' : `a file that starts with ${start}`;
   throw new ImageError(`${source}: expected a PNG or JPEG file, found ${found}: convert it, or pass a decoder as option decode`);
 }
 
-async function decodePng(bytes: Uint8Array, source: string, maxPixels: number | undefined): Promise<Pixels> {
+async function decodePng(bytes: Uint8Array, source: string, limits: Limits | undefined): Promise<Pixels> {
   if (typeof DecompressionStream === 'undefined') {
     throw new HostError(
       `${source}: expected a host with DecompressionStream, which PNG needs, found none: convert it to JPEG, or pass a decoder as option decode`,
@@ -37,7 +38,8 @@ async function decodePng(bytes: Uint8Array, source: string, maxPixels: number | 
   const chunks = [...pngChunks(bytes, source)];
   const header = readPngHeader(chunks[0] as PngChunk, source);
   const { width, height } = header;
-  checkSize(source, width, height, maxPixels);
+  checkSize(source, width, height, limits);
+  checkMemory(source, limits, bytes.length + inflatedBytes(header) + 3 * width * height);
   const data = await orImageError(source, 'PNG', async () => {
     const critical = chunks.filter(({ type }) => /^[A-Z]/.test(type)); // what makes the colours
     const damaged = critical.find((chunk) => !isIntact(chunk));
@@ -73,19 +75,28 @@ async function inflate(chunks: readonly PngChunk[], header: PngHeader): Promise<
   return bytes;
 }
 
-async function decodeJpegFile(bytes: Uint8Array, source: string, maxPixels: number | undefined): Promise<Pixels> {
+/** Of coefficients. */
+const JPEG_BLOCK = 64 * 2;
+
+async function decodeJpegFile(bytes: Uint8Array, source: string, limits: Limits | undefined): Promise<Pixels> {
   const segments = [...jpegSegments(bytes, source)];
   const header = readJpegHeader(segments, source);
-  const { width, height, blocks } = header;
-  checkSize(source, width, height, maxPixels);
+  const { width, height, blocks, storedBlocks } = header;
+  checkSize(source, width, height, limits);
   const data = await orImageError(source, 'JPEG', () => {
     // a block takes at least a bit
     if (bytes.length * 8 < blocks) throw new Error(`${bytes.length} bytes cannot hold ${width} x ${height} pixels`);
-    if (!isKeptWhole(segments, header)) return decodeJpeg(segments, header, scratchEngine());
+    const isWhole = isKeptWhole(segments, header);
+    checkMemory(source, limits, 2 * bytes.length + (isWhole ? storedBlocks * JPEG_BLOCK : 0) + 3 * width * height);
+    if (!isWhole) return decodeJpeg(segments, header, scratchEngine());
     using engine = new Engine(); // all coefficients: memory that has to be given back
     return decodeJpeg(segments, header, engine);
   });
   return { data, width, height, channels: 3 };
+}
+
+function checkMemory(source: string, limits: Limits | undefined, bytes: number): void {
+  checkLimit(source, 'decodeBytes', limits, 'a picture that is decoded in * bytes of memory', bytes);
 }
 
 async function orImageError<T>(source: string, format: string, decode: () => T | Promise<T>): Promise<T> {

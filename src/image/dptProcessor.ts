@@ -1,5 +1,6 @@
 import { ArgumentError, ConfigError } from '../errors.ts';
 import { describe } from '../files/json.ts';
+import type { Limits } from '../limits.ts';
 import { checkDims } from '../tensor/place.ts';
 import { resample } from '../tensor/resample.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -17,6 +18,7 @@ import {
   type ProcessorKind,
   type ProcessorOptions,
 } from './processing.ts';
+import type { ReadOptions } from './rawImage.ts';
 
 /** The fields of preprocessor_config.json; defaults are those of `DPTImageProcessor` of transformers, not those of released models. */
 export interface DPTImageProcessorConfig extends ProcessorConfig {
@@ -81,8 +83,8 @@ export interface DepthEstimate {
  */
 export class DPTImageProcessor extends DPTBase {
   /** @throws {ConfigError} naming a field of a wrong type */
-  constructor(config: DPTImageProcessorOptions = {}) {
-    super(DPT, config);
+  constructor(config: DPTImageProcessorOptions = {}, reading: Pick<ReadOptions, 'limits'> = {}) {
+    super(DPT, config, reading);
   }
 
   /**
@@ -124,11 +126,11 @@ export class DPTImageProcessor extends DPTBase {
   protected override pad(
     values: Tensor<'float32'>,
     { do_pad, size_divisor }: DPTImageProcessorConfig,
-    maxPixels: number | undefined,
+    limits: Limits | undefined,
   ): Tensor<'float32'> {
     if (!do_pad) return values;
     if (size_divisor === null) throw new ConfigError('image processor: size_divisor: expected a number of pixels with do_pad, found null');
-    return padToMultiple(values, size_divisor, maxPixels);
+    return padToMultiple(values, size_divisor, limits);
   }
 }
 
@@ -144,10 +146,10 @@ function roundHalfToEven(x: number): number {
 }
 
 /** Zeros on all sides of the planes (batch, channels, height, width), an odd one below and to the right. */
-function padToMultiple(values: Tensor<'float32'>, divisor: number, maxPixels: number | undefined): Tensor<'float32'> {
+function padToMultiple(values: Tensor<'float32'>, divisor: number, limits: Limits | undefined): Tensor<'float32'> {
   const [batch, channels, height, width] = values.dims as [number, number, number, number];
   const [rows, columns] = [Math.ceil(height / divisor) * divisor, Math.ceil(width / divisor) * divisor];
-  checkSize('image processor: size_divisor', columns, rows, maxPixels);
+  checkSize('image processor: size_divisor', columns, rows, limits);
   const [top, left] = [Math.floor((rows - height) / 2), Math.floor((columns - width) / 2)];
   const padded = new Float32Array(batch * channels * rows * columns);
   for (let plane = 0; plane < batch * channels; plane++) {

@@ -72,6 +72,8 @@ export interface JpegHeader {
   readonly isYcc: boolean;
   /** Blocks of 8 by 8 samples in all components: at least, for what a size that is no multiple of 8 adds is left out. */
   readonly blocks: number;
+  /** The same with all that is stored: whole units of the component with most samples. */
+  readonly storedBlocks: number;
 }
 
 /** Scans above this number are the work of an attacker: encoders write about ten, each costs a pass over the picture. */
@@ -112,7 +114,15 @@ export function readJpegHeader(segments: readonly JpegSegment[], source: string)
   const maxH = Math.max(...components.map(({ h }) => h));
   const maxV = Math.max(...components.map(({ v }) => v));
   const density = components.reduce((sum, { h, v }) => sum + h * v, 0) / (maxH * maxV);
-  return { width, height, components: count, isYcc: isYcc(segments, components), blocks: Math.floor(((width * height) / 64) * density) };
+  const units = Math.ceil(width / 8 / maxH) * Math.ceil(height / 8 / maxV);
+  return {
+    width,
+    height,
+    components: count,
+    isYcc: isYcc(segments, components),
+    blocks: Math.floor(((width * height) / 64) * density),
+    storedBlocks: units * components.reduce((sum, { h, v }) => sum + h * v, 0),
+  };
 }
 
 /** T.81 B.2.2: all of C0 to CF but three. */

@@ -1,4 +1,5 @@
-import { ArgumentError, ImageError } from '../errors.ts';
+import { ImageError } from '../errors.ts';
+import { checkLimit, type Limits } from '../limits.ts';
 
 /** A picture: rows from the top, in them pixels from the left, in them channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA. */
 export interface Pixels {
@@ -9,27 +10,20 @@ export interface Pixels {
   readonly channels: number;
 }
 
-/** Pictures with more pixels are refused unless `maxPixels` says otherwise. */
-export const MAX_PIXELS = 100_000_000;
-
 /**
  * @param source what the message names: a file, or an argument
- * @throws {ImageError} unless the picture has at least one and at most `maxPixels` pixels
- * @throws {ArgumentError} unless `maxPixels` is a positive number
+ * @throws {ImageError} unless the picture has at least one pixel, {LimitError} when it has more than `limits.pixels`
  */
-export function checkSize(source: string, width: number, height: number, maxPixels: number = MAX_PIXELS): void {
-  if (!(maxPixels > 0)) throw new ArgumentError(`maxPixels: expected a number above 0, found ${maxPixels}`);
+export function checkSize(source: string, width: number, height: number, limits?: Limits): void {
   if (!Number.isInteger(width) || !Number.isInteger(height) || width < 1 || height < 1) {
     throw new ImageError(`${source}: expected a width and a height of at least 1 pixel, found ${width} x ${height}`);
   }
-  if (width * height > maxPixels) {
-    throw new ImageError(`${source}: expected at most ${maxPixels} pixels, found ${width} x ${height}: raise maxPixels if this is meant`);
-  }
+  checkLimit(source, 'pixels', limits, '* pixels', width * height, `${width} x ${height}`);
 }
 
 /** @throws {ImageError} unless the sizes are possible and `data` is what they say */
 export function checkPixels(source: string, { data, width, height, channels }: Pixels): void {
-  checkSize(source, width, height, Number.POSITIVE_INFINITY);
+  checkSize(source, width, height, { pixels: Number.POSITIVE_INFINITY });
   if (![1, 2, 3, 4].includes(channels)) throw new ImageError(`${source}: expected 1 to 4 channels, found ${channels}`);
   if (data.length !== width * height * channels) {
     const expected = `${width * height * channels} bytes for ${width} x ${height} pixels of ${channels} channels`;

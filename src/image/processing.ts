@@ -1,13 +1,14 @@
 import { Callable } from '../callable.ts';
 import { ConfigError, ImageError, ShapeError } from '../errors.ts';
 import { describe, isJsonObject } from '../files/json.ts';
-import { jsonFile, writeFiles } from '../files/output.ts';
-import { fileSystem, type ModelSource, readJson } from '../files/source.ts';
+import { jsonFile, type OutputFile, writeFiles } from '../files/output.ts';
+import { fileSystem, type ModelSource, readJson, type Source } from '../files/source.ts';
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
+import type { Limits } from '../limits.ts';
 import { checkOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { checkSize, convertChannels, cutOut, type Pixels, type Rectangle } from './pixels.ts';
-import { type ImageInput, RawImage, type ReadOptions } from './rawImage.ts';
+import { type ImageInput, RawImage, READ_OPTIONS, type ReadOptions } from './rawImage.ts';
 import { RESAMPLING, resize } from './resize.ts';
 
 export const PROCESSOR_FILE = 'preprocessor_config.json';
@@ -73,8 +74,6 @@ export interface ProcessorKind<Config> {
 
 export type Images = ImageInput | readonly ImageInput[];
 
-const READ_OPTIONS: readonly (keyof ReadOptions)[] = ['exifOrientation', 'decode', 'maxPixels'];
-
 /** Pictures into pixel_values: what the processors of transformers share, from reading the configuration to normalising. */
 export abstract class ImageProcessor<Config extends ProcessorConfig> extends Callable<
   [images: Images, options?: ProcessorOptions<Config> & ReadOptions],
@@ -82,11 +81,14 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
 > {
   /** The fields, and what else the file holds. */
   readonly config: Config;
+  /** What is taken of pictures at most, unless a call says otherwise. */
+  readonly limits: Limits;
   readonly #kind: ProcessorKind<Config>;
 
   /** @throws {ConfigError} naming a field of a wrong type */
-  constructor(kind: ProcessorKind<Config>, config: ProcessorOptions<Config> = {}) {
+  constructor(kind: ProcessorKind<Config>, config: ProcessorOptions<Config> = {}, { limits = {} }: Pick<ReadOptions, 'limits'> = {}) {
     super();
+    this.limits = limits;
     this.#kind = kind;
     this.config = resolve(kind.fields, kind.defaults, config);
     for (const name of this.#names) Object.assign(this, { [name]: this.config[name] });
@@ -101,18 +103,24 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
   static async from_pretrained<T, Options extends object>(
     this: new (
       config?: Options,
+      reading?: Pick<ReadOptions, 'limits'>,
     ) => T,
     source: ModelSource,
     options?: Options & HubOptions,
   ): Promise<T> {
     const { hub, rest } = splitOptions({ ...options });
-    return new this({ ...(await readProcessorConfig(source, hub)), ...rest } as Options);
+    const files = await openModel(source, hub);
+    return new this({ ...(await readProcessorConfig(files)), ...rest } as Options, { limits: hub.limits ?? files.limits });
   }
 
   /** Writes preprocessor_config.json into the folder. */
   async save_pretrained(folder: string): Promise<void> {
-    const path = fileSystem().join(folder, PROCESSOR_FILE);
-    await writeFiles([jsonFile(path, this.to_dict())]);
+    await writeFiles([this.fileIn(folder)]);
+  }
+
+  /** What {@link save_pretrained} writes. */
+  fileIn(folder: string): OutputFile {
+    return jsonFile(fileSystem().join(folder, PROCESSOR_FILE), this.to_dict());
   }
 
   /** What preprocessor_config.json holds. */
@@ -121,27 +129,27 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
   }
 
   override async _call(images: Images, options: ProcessorOptions<Config> & ReadOptions = {}): Promise<ProcessorOutput> {
-    const { exifOrientation, decode, maxPixels, ...fields } = options;
+    const { exifOrientation, decode, signal, limits = this.limits, ...fields } = options;
     checkOptions('image processor', options, [...this.#names, ...READ_OPTIONS]);
     const config = resolve(this.#kind.fields, this.config, fields);
     const original_sizes: [number, number][] = [];
     const pictures: Pixels[] = [];
     const crops: { scale: Extent; area: Rectangle }[] = [];
     for (const input of Array.isArray(images) ? images : [images]) {
-      const image = await RawImage.read(input, { exifOrientation, decode, maxPixels });
+      const image = await RawImage.read(input, { exifOrientation, decode, signal, limits });
       original_sizes.push([image.height, image.width]);
       let pixels: Pixels = config.do_convert_rgb ? convertChannels(image, 3) : image;
-      if (config.do_resize) pixels = resize(pixels, { ...this.targetSize(pixels, config), resample: config.resample, maxPixels });
+      if (config.do_resize) pixels = resize(pixels, { ...this.targetSize(pixels, config), resample: config.resample, limits });
       const scale = { height: image.height / pixels.height, width: image.width / pixels.width };
       const area = this.crop(pixels, config);
       if (area) {
-        checkSize('crop_size', area.width, area.height, maxPixels);
+        checkSize('crop_size', area.width, area.height, limits);
         pixels = cutOut(pixels, area);
       }
       crops.push({ scale, area: area ?? { left: 0, top: 0, width: pixels.width, height: pixels.height } });
       pictures.push(pixels);
     }
-    const pixel_values = this.pad(stack(pictures, config), config, maxPixels);
+    const pixel_values = this.pad(stack(pictures, config), config, limits);
     const [, , height, width] = pixel_values.dims as [number, number, number, number];
     return {
       pixel_values,
@@ -165,7 +173,7 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
   }
 
   /** What is put around the normalised pictures (batch, channels, height, width): an odd row below, an odd column to the right. */
-  protected pad(values: Tensor<'float32'>, _config: Config, _maxPixels: number | undefined): Tensor<'float32'> {
+  protected pad(values: Tensor<'float32'>, _config: Config, _limits: Limits | undefined): Tensor<'float32'> {
     return values;
   }
 
@@ -175,8 +183,8 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
 }
 
 /** @throws {NotFoundError} when there is no such file, {ConfigError} when it is no JSON object */
-export async function readProcessorConfig(source: ModelSource, hub: HubOptions): Promise<Record<string, unknown>> {
-  const config = await readJson(await openModel(source, hub), PROCESSOR_FILE);
+export async function readProcessorConfig(files: Source): Promise<Record<string, unknown>> {
+  const config = await readJson(files, PROCESSOR_FILE);
   if (!isJsonObject(config)) throw new ConfigError(`${PROCESSOR_FILE}: expected an object, found ${describe(config)}`);
   return config;
 }

@@ -2,6 +2,7 @@ import { ConfigError } from '../errors.ts';
 import { describe, isJsonObject } from '../files/json.ts';
 import type { ModelSource, Source } from '../files/source.ts';
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
+import type { Limits } from '../limits.ts';
 import { DPTImageProcessor } from './dptProcessor.ts';
 import { centerOf, type Pixels, type Rectangle } from './pixels.ts';
 import {
@@ -19,6 +20,7 @@ import {
   parseExtent,
   readProcessorConfig,
 } from './processing.ts';
+import type { ReadOptions } from './rawImage.ts';
 
 export type { Extent, ProcessorOutput } from './processing.ts';
 
@@ -81,8 +83,8 @@ const BitBase = ImageProcessor as Pick<typeof ImageProcessor, 'from_pretrained'>
  */
 export class BitImageProcessor extends BitBase {
   /** @throws {ConfigError} naming a field of a wrong type */
-  constructor(config: BitImageProcessorOptions = {}) {
-    super(BIT, config);
+  constructor(config: BitImageProcessorOptions = {}, reading: Pick<ReadOptions, 'limits'> = {}) {
+    super(BIT, config, reading);
   }
 
   /** transformers, `get_resize_output_image_size`: the longer edge is truncated. */
@@ -126,14 +128,17 @@ async function isOriginal(files: Source): Promise<boolean> {
 }
 
 /** The processor that the content of preprocessor_config.json names. @throws {ConfigError} when it names an unknown one */
-export function processorOf(config: Readonly<Record<string, unknown>>): BitImageProcessor | DPTImageProcessor {
+export function processorOf(
+  config: Readonly<Record<string, unknown>>,
+  options: { limits?: Limits | undefined } = {},
+): BitImageProcessor | DPTImageProcessor {
   const type = config.image_processor_type ?? config.feature_extractor_type;
   if (typeof type !== 'string' || !Object.hasOwn(PROCESSORS, type)) {
     throw new ConfigError(
       `${PROCESSOR_FILE}: image_processor_type: expected one of ${Object.keys(PROCESSORS).join(', ')}, found ${describe(type)}`,
     );
   }
-  return new PROCESSORS[type as keyof typeof PROCESSORS](config as object);
+  return new PROCESSORS[type as keyof typeof PROCESSORS](config as object, options);
 }
 
 export const AutoImageProcessor = {
@@ -149,7 +154,7 @@ export const AutoImageProcessor = {
   ): Promise<T> {
     const { hub, rest } = splitOptions(options);
     const files = await openModel(source, hub);
-    const config = (await isOriginal(files)) ? ORIGINAL : await readProcessorConfig(files, hub);
-    return processorOf({ ...config, ...rest }) as T;
+    const config = (await isOriginal(files)) ? ORIGINAL : await readProcessorConfig(files);
+    return processorOf({ ...config, ...rest }, { limits: hub.limits ?? files.limits }) as T;
   },
 };

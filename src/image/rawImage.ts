@@ -1,4 +1,5 @@
 import { ArgumentError, ImageError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { decodeImage } from './decode.ts';
 import { applyOrientation, readOrientation } from './exif.ts';
@@ -22,9 +23,13 @@ export interface ReadOptions {
   exifOrientation?: boolean | undefined;
   /** Decodes files instead of the decoder for PNG and JPEG. */
   decode?: ((bytes: Uint8Array) => PixelsInput | Promise<PixelsInput>) | undefined;
-  /** Width times height of the largest picture that is taken. Default 100 million. */
-  maxPixels?: number | undefined;
+  /** What is taken at most: pixels, bytes of the file and of memory to decode it, seconds. */
+  limits?: Limits | undefined;
+  /** Breaks off reading from a server. */
+  signal?: AbortSignal | undefined;
 }
+
+export const READ_OPTIONS: readonly (keyof ReadOptions)[] = ['exifOrientation', 'decode', 'limits', 'signal'];
 
 /**
  * A picture in memory, as in transformers.js: rows from the top, channels interleaved, 8 bits each. Methods give new pictures (or this one,
@@ -51,18 +56,18 @@ export class RawImage implements Pixels {
 
   /**
    * Reads a file as RGB, or takes pixels with the channels they have.
-   * @throws {ImageError} on a file that is no picture, damaged, or larger than maxPixels; naming the file
+   * @throws {ImageError} on a file that is no picture, or damaged; {LimitError} on one that is too large; naming the file
    * @throws {NotFoundError} when there is nothing at the path or URL
    * @throws {ArgumentError} for an input of another kind
    */
-  static async read(input: ImageInput, { exifOrientation = false, decode, maxPixels }: ReadOptions = {}): Promise<RawImage> {
+  static async read(input: ImageInput, { exifOrientation = false, decode, limits, signal }: ReadOptions = {}): Promise<RawImage> {
     if (isPixels(input)) {
-      checkSize('image', input.width, input.height, maxPixels);
+      checkSize('image', input.width, input.height, limits);
       return fromPixels(input);
     }
-    const { bytes, source } = await readBytes(input);
-    const image = fromPixels(decode ? await decode(bytes) : await decodeImage(bytes, { maxPixels, source }));
-    checkSize(source, image.width, image.height, maxPixels);
+    const { bytes, source } = await readBytes(input, { limits, signal });
+    const image = fromPixels(decode ? await decode(bytes) : await decodeImage(bytes, { limits, source }));
+    checkSize(source, image.width, image.height, limits);
     return exifOrientation ? fromPixels(applyOrientation(image, readOrientation(bytes, source))) : image;
   }
 
@@ -110,7 +115,7 @@ export class RawImage implements Pixels {
    * As Pillow's `resize`, to the byte where there is no alpha.
    * @param width in pixels
    * @param height in pixels
-   * @throws {ImageError} on a size below 1 or of more than 100 million pixels
+   * @throws {ImageError} on a size below 1; {LimitError} of more than 100 million pixels
    * @throws {ArgumentError} on an unknown filter
    */
   async resize(width: number, height: number, { resample = 'bilinear' }: { resample?: Resampling | number } = {}): Promise<RawImage> {
@@ -136,7 +141,7 @@ export class RawImage implements Pixels {
 
   /**
    * The middle of the picture; black (and transparent) where the picture is smaller.
-   * @throws {ImageError} on a size below 1 or of more than 100 million pixels
+   * @throws {ImageError} on a size below 1; {LimitError} of more than 100 million pixels
    */
   async center_crop(width: number, height: number): Promise<RawImage> {
     checkSize('center_crop', width, height);

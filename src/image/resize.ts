@@ -1,4 +1,5 @@
 import { ArgumentError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { scratchEngine } from '../runtime/scratch.ts';
 import { checkSize, type Pixels } from './pixels.ts';
@@ -15,8 +16,8 @@ export interface ResizeOptions {
   height: number;
   /** A filter by name or by Pillow's code. Default bicubic (3). */
   resample?: Resampling | number | undefined;
-  /** Width times height of the largest picture that is made. Default 100 million. */
-  maxPixels?: number | undefined;
+  /** Of these `pixels`, for the picture that is made. */
+  limits?: Limits | undefined;
 }
 
 interface Filter {
@@ -49,15 +50,15 @@ function keys(x: number): number {
  * Pillow's `resize` of 8-bit pictures, equal to it in every byte: both directions in turn, rounded to bytes between, with the filter
  * widened to the scale where the picture becomes smaller. Each channel by itself: alpha does not weigh the colours.
  * @returns the picture itself where the size is already right
- * @throws {ImageError} on a size below 1 or above maxPixels
+ * @throws {ImageError} on a size below 1; {LimitError} above limits.pixels
  * @throws {ArgumentError} on an unknown filter
  */
 export function resize(
   pixels: Pixels,
-  { width, height, resample = 'bicubic', maxPixels }: ResizeOptions,
+  { width, height, resample = 'bicubic', limits }: ResizeOptions,
   engine: Engine = scratchEngine(),
 ): Pixels {
-  checkSize('resize', width, height, maxPixels);
+  checkSize('resize', width, height, limits);
   const name = typeof resample === 'number' ? RESAMPLING[resample] : resample;
   if (name === undefined || !RESAMPLING.includes(name)) {
     throw new ArgumentError(

@@ -1,7 +1,7 @@
 import { findCheckpoint, HUB_FILES, openCheckpoint } from '../checkpoint/shards.ts';
 import { ConfigError } from '../errors.ts';
 import { describe, isJsonObject, type JsonObject } from '../files/json.ts';
-import { jsonFile, writeFiles } from '../files/output.ts';
+import { jsonFile, type OutputFile, writeFiles } from '../files/output.ts';
 import { fileSystem, type ModelSource, readJson } from '../files/source.ts';
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import type { PosEmbed } from '../nn/positionEmbedding.ts';
@@ -247,7 +247,12 @@ export class Dinov2Config {
 
   /** Writes config.json into a folder. */
   async save_pretrained(folder: string): Promise<void> {
-    await writeFiles([jsonFile(fileSystem().join(folder, CONFIG_FILE), this.to_dict())]);
+    await writeFiles([this.fileIn(folder)]);
+  }
+
+  /** What {@link save_pretrained} writes. */
+  fileIn(folder: string): OutputFile {
+    return jsonFile(fileSystem().join(folder, CONFIG_FILE), this.to_dict());
   }
 
   /**

@@ -2,7 +2,8 @@ import { openHead } from '../checkpoint/headNames.ts';
 import { HUB_FILES, openCanonical } from '../checkpoint/shards.ts';
 import { ArgumentError, CheckpointError } from '../errors.ts';
 import { describe, type JsonObject } from '../files/json.ts';
-import { fileSystem, type ModelSource, openSource } from '../files/source.ts';
+import { fileSystem, type ModelSource } from '../files/source.ts';
+import { openModel } from '../hub/source.ts';
 import type { DPTImageProcessor } from '../image/dptProcessor.ts';
 import { PROCESSOR_FILE } from '../image/processing.ts';
 import { AutoImageProcessor, type BitImageProcessor } from '../image/processor.ts';
@@ -46,17 +47,17 @@ type AnyModel = Pick<Dinov2Model, 'saveFrom' | 'dispose'>;
 export async function convertCheckpoint(source: ModelSource, folder: string, options: ConvertOptions = {}): Promise<string> {
   const { head, config = {}, overwrite = false, ...saving } = options;
   if (!overwrite) await checkEmpty(folder);
-  const { Model, open } = await targetOf(source, head, config);
-  const { config: full, checkpoint } = await open(source, { config, ...(head !== undefined && { head }) });
+  const files = await openModel(source);
+  const { Model, open } = await targetOf(files, head, config);
+  const { config: full, checkpoint } = await open(files, { config, ...(head !== undefined && { head }) });
   try {
+    const hasOwn = await files.has(PROCESSOR_FILE);
+    const processor = hasOwn ? await AutoImageProcessor.from_pretrained<BitImageProcessor | DPTImageProcessor>(files) : processorFor(full);
     const model = new Model(full, { initialize: false });
-    await model.saveFrom(checkpoint, folder, saving).finally(() => model.dispose());
+    await model.saveFrom(checkpoint, folder, { ...saving, processor }).finally(() => model.dispose());
   } finally {
     await checkpoint.close();
   }
-  const hasOwn = await (await openSource(source)).has(PROCESSOR_FILE);
-  const own = hasOwn ? await AutoImageProcessor.from_pretrained<BitImageProcessor | DPTImageProcessor>(source) : processorFor(full);
-  await own.save_pretrained(folder);
   return Model.name;
 }
 

@@ -4,6 +4,7 @@ import { openCanonical } from '../checkpoint/shards.ts';
 import { ArgumentError, CheckpointError } from '../errors.ts';
 import { describe, type JsonObject } from '../files/json.ts';
 import type { ModelSource } from '../files/source.ts';
+import { openModel } from '../hub/source.ts';
 import type { Dinov2Config, Dinov2ConfigFields } from './config.ts';
 import { labelNamesOf } from './labelNames.ts';
 import { fileOf, spreadBlocks } from './recognition.ts';
@@ -162,10 +163,11 @@ export async function openWithHead(
   source: ModelSource,
   { head, encoder, overrides, Config, accepts, prefix, more }: WithHead,
 ): Promise<{ config: Dinov2Config; checkpoint: Checkpoint }> {
-  const encoderFile = await openCanonical(source);
+  const files = await openModel(source);
+  const encoderFile = await openCanonical(files);
   const open = [encoderFile];
   try {
-    const headFile = head === undefined ? headsOf(encoderFile) : await openHead(head);
+    const headFile = head === undefined ? headsOf(encoderFile) : await openHead(await openModel(head, { limits: files.limits }));
     open.push(headFile);
     const found = recogniseHead(headFile, encoder, encoderFile.name);
     if (!accepts.includes(found.kind)) {

@@ -5,6 +5,7 @@ import type { NamedTensor } from '../checkpoint/safetensors.ts';
 import { openCanonical, type SaveOptions, saveCheckpoint } from '../checkpoint/shards.ts';
 import { ArgumentError, DTypeError, MemoryError } from '../errors.ts';
 import { describe } from '../files/json.ts';
+import type { OutputFile } from '../files/output.ts';
 import type { ModelSource } from '../files/source.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { HUB_OPTIONS, type HubOptions, openModel, splitOptions } from '../hub/source.ts';
@@ -63,6 +64,8 @@ export interface FromPretrainedOptions extends ModelOptions, HubOptions, Pick<Lo
 export interface SavePretrainedOptions extends Pick<SaveOptions, 'max_shard_size'> {
   /** Default: the kind of number in which the model keeps its weights. `int8` needs a model that is. */
   dtype?: SavedDType;
+  /** An image processor whose preprocessor_config.json is written with the model. */
+  processor?: { fileIn(folder: string): OutputFile };
 }
 
 /** pixel_values (batch, channels, height, width), alone or by name as an image processor gives them. */
@@ -308,13 +311,19 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     report(checkpoint.name);
   }
 
-  async #save(folder: string, dtype: SavedDType, tensors: readonly NamedTensor[], options: SaveOptions): Promise<void> {
-    await saveCheckpoint(folder, tensors, options);
-    await new (this.config.constructor as typeof Dinov2Config)({
+  async #save(
+    folder: string,
+    dtype: SavedDType,
+    tensors: readonly NamedTensor[],
+    { processor, ...options }: Omit<SavePretrainedOptions, 'dtype'>,
+  ): Promise<void> {
+    const config = new (this.config.constructor as typeof Dinov2Config)({
       ...this.config.to_dict(),
       architectures: [this.constructor.name],
       torch_dtype: dtype === 'int8' ? 'float32' : dtype,
-    }).save_pretrained(folder);
+    });
+    const beside = [...(processor ? [processor.fileIn(folder)] : []), config.fileIn(folder)];
+    await saveCheckpoint(folder, tensors, { ...options, beside });
   }
 
   /** The configuration and the tensors that {@link from_pretrained} makes a model of. */

@@ -33,11 +33,10 @@ export async function quantizeCheckpoint(source: ModelSource, folder: string, op
     seen = await model.calibrate(calibration, loading.signal ? { signal: loading.signal } : {});
   }
   using model = await Class.from_pretrained(files, { ...loading, dtype: 'int8', ...(seen && { calibration: seen }) });
-  await model.save_pretrained(folder);
   const hasOwn = await files.has(PROCESSOR_FILE);
   const processor = hasOwn
     ? await AutoImageProcessor.from_pretrained<BitImageProcessor | DPTImageProcessor>(files)
     : processorFor(model.config);
-  await processor.save_pretrained(folder);
+  await model.save_pretrained(folder, { processor });
   return Class.name;
 }

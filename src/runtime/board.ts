@@ -96,9 +96,10 @@ export class Board {
   /**
    * Waits until all parts of a job of `parts` are done.
    * @param patience milliseconds in which one part at least has to be finished
+   * @param hasLost whether a thread that may have taken a part has ended: asked now and then
    * @returns what went wrong, or undefined
    */
-  finish(parts: number, patience: number): 'failed' | 'silent' | undefined {
+  finish(parts: number, patience: number, hasLost: () => boolean = () => false): 'failed' | 'silent' | 'lost' | undefined {
     let last = 0;
     let since = performance.now();
     for (let looks = 0; ; looks++) {
@@ -106,6 +107,7 @@ export class Board {
       if (done === parts) return Atomics.load(this.#head, FAILED) ? 'failed' : undefined;
       if (looks < LOOKS) continue;
       sleep(this.#head, DONE, done, 100);
+      if (hasLost() && Atomics.load(this.#head, DONE) !== parts) return 'lost';
       if (done !== last) since = performance.now();
       else if (performance.now() - since > patience) return 'silent';
       last = done;

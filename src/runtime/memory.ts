@@ -34,7 +34,13 @@ export class Memory {
   constructor({ shared = false, limit = WASM32_LIMIT }: { shared?: boolean; limit?: number } = {}) {
     this.limit = Math.floor(Math.min(limit, WASM32_LIMIT) / PAGE) * PAGE; // the host gives whole pages
     // the kernels are compiled for a shared memory of up to 4 GiB; the limit is held here
-    this.wasm = new WebAssembly.Memory(shared ? { initial: 1, maximum: WASM32_LIMIT / PAGE, shared } : { initial: 1 });
+    try {
+      this.wasm = new WebAssembly.Memory(shared ? { initial: 1, maximum: WASM32_LIMIT / PAGE, shared } : { initial: 1 });
+    } catch (cause) {
+      throw new MemoryError('engine memory: the host refused to make one: dispose of models that are not used, or give the process more', {
+        cause,
+      });
+    }
   }
 
   /** Bytes up to the highest place in use. */
@@ -127,7 +133,10 @@ export class Memory {
     try {
       this.wasm.grow(Math.ceil((end - this.wasm.buffer.byteLength) / PAGE));
     } catch (cause) {
-      throw new MemoryError(`engine memory: the host refused to grow it to ${sizeText(end)}`, { cause });
+      throw new MemoryError(
+        `engine memory: the host refused to grow it to ${sizeText(end)}: dispose of models that are not used, or give the process more`,
+        { cause },
+      );
     }
   }
 }

@@ -80,7 +80,7 @@ export class ThreadPool {
    * @throws {ThreadError} when a thread has died
    */
   run(calls: readonly KernelCall[]): void {
-    for (const { number, thread } of this.#threads) if (thread.failure) this.#lose(number, thread.failure);
+    this.#checkThreads();
     if (this.#failure) throw this.#failure;
     for (let first = 0; first < calls.length; first += MOST_PARTS) this.#share(calls.slice(first, first + MOST_PARTS));
   }
@@ -88,17 +88,30 @@ export class ThreadPool {
   #share(calls: readonly KernelCall[]): void {
     this.#board.post(calls.map(([name, ...args]): NumberedCall => ({ kernel: this.#numbers.get(name) as number, args })));
     this.#board.work((kernel, args) => this.#call(kernel, args));
-    const problem = this.#board.finish(calls.length, Math.max(this.#patience, PATIENCE_FACTOR * this.#longest));
+    const problem = this.#board.finish(calls.length, Math.max(this.#patience, PATIENCE_FACTOR * this.#longest), () => this.#hasLost());
+    if (problem === 'lost') this.#checkThreads();
     if (problem === 'silent') this.#fail('a thread of the engine took a part of the work and did not answer');
     if (problem === 'failed') this.#fail(`a kernel failed: ${calls[0]?.[0]}`);
     if (this.#failure) throw this.#failure;
   }
 
+  #checkThreads(): void {
+    for (const { number, thread } of this.#threads) if (thread.failure) this.#lose(number, thread.failure);
+  }
+
+  /** Whether a thread has ended that may have taken a part. */
+  #hasLost(): boolean {
+    return this.#threads.some(({ number, thread }) => {
+      thread.look?.();
+      return thread.failure !== undefined && this.#board.hasJoined(number);
+    });
+  }
+
   /** A thread that has ended: without it what it did is lost, unless it had not begun. */
   #lose(number: number, why: Error): void {
     if (this.#board.hasJoined(number)) this.#fail(`a thread of the engine has ended: ${why.message}`, why);
+    else warnOnce(`${host.name} did not start a thread (${why.message}): fewer are used`);
     this.#threads = this.#threads.filter((other) => other.number !== number);
-    warnOnce(`${host.name} did not start a thread (${why.message}): fewer are used`);
   }
 
   /** Ends the other threads. */

@@ -88,9 +88,9 @@ export async function wholePhoto(
     ...reading
   }: ReadOptions & { processor: BitImageProcessor; config: Dinov2Config; shortestEdge: number },
 ): Promise<WholePhoto> {
-  const image = (await RawImage.read(input, reading)).rgb();
+  const image = (await RawImage.read(input, { limits: processor.limits, ...reading })).rgb();
   const size = patchAlignedSize(image, { shortestEdge, config });
-  const output = await processor(image, { do_resize: true, size, do_center_crop: false });
+  const output = await processor(image, { limits: reading.limits, do_resize: true, size, do_center_crop: false });
   return { image, pixel_values: output.pixel_values, frame: patchFrame(config, output) };
 }
 

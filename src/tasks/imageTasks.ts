@@ -83,7 +83,7 @@ export class ImageTasks {
    * @throws as `from_pretrained`; {ArgumentError} when the head was fitted to another model
    */
   static async open(source: ModelSource, options: ImageTasksOptions = {}): Promise<ImageTasks> {
-    const { head, exifOrientation, decode, maxPixels, reader = inLine({ exifOrientation, decode, maxPixels }), ...loading } = options;
+    const { head, exifOrientation, decode, reader = inLine({ exifOrientation, decode, limits: options.limits }), ...loading } = options;
     const files = await openModel(source, splitOptions(loading).hub);
     const processor = await AutoImageProcessor.from_pretrained(files);
     const fitted = head !== undefined && (await isFeatureClassifier(head)) ? await loadFeatureClassifier(head) : undefined;

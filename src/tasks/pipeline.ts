@@ -1,11 +1,13 @@
 import { Callable } from '../callable.ts';
 import { ArgumentError } from '../errors.ts';
 import { describe } from '../files/json.ts';
-import { type ModelSource, openSource } from '../files/source.ts';
+import type { ModelSource, Source } from '../files/source.ts';
+import { openModel, splitOptions } from '../hub/source.ts';
 import { DPTImageProcessor, resizeDepth } from '../image/dptProcessor.ts';
 import { PROCESSOR_FILE } from '../image/processing.ts';
 import { AutoImageProcessor, type BitImageProcessor, type ProcessorOutput } from '../image/processor.ts';
-import { type ImageInput, RawImage, type ReadOptions } from '../image/rawImage.ts';
+import { type ImageInput, RawImage, READ_OPTIONS, type ReadOptions } from '../image/rawImage.ts';
+import { type Limits, within } from '../limits.ts';
 import {
   AutoModel,
   AutoModelForDepthEstimation,
@@ -24,10 +26,8 @@ import { type Classification, classify } from './classify.ts';
 import { depthImage } from './depth.ts';
 import { maskOf, segmentsOf } from './segmentation.ts';
 
-/** What every call of a pipeline takes: how images are read, and what stops the work between two blocks of the model. */
-export interface PipelineCallOptions extends ReadOptions {
-  signal?: AbortSignal;
-}
+/** What every call of a pipeline takes: how images are read; its `signal` and `limits.seconds` stop the model too, between two of its blocks. */
+export type PipelineCallOptions = ReadOptions;
 
 export interface FeatureExtractionOptions extends PipelineCallOptions {
   /** Whether to give the class tokens alone. Default false. */
@@ -59,7 +59,7 @@ interface Parts<Model, Processor> {
 }
 
 /** A model, and the image processor that makes its inputs. */
-abstract class Pipeline<Model extends { dispose(): void }, Processor> extends Callable<never, unknown> {
+abstract class Pipeline<Model extends { dispose(): void }, Processor extends { readonly limits: Limits }> extends Callable<never, unknown> {
   readonly task: string;
   readonly model: Model;
   readonly processor: Processor;
@@ -80,19 +80,27 @@ abstract class Pipeline<Model extends { dispose(): void }, Processor> extends Ca
     await this.dispose();
   }
 
-  /** Splits the options of a call into those of reading images, the signal and its own. @throws {ArgumentError} naming one that is none */
-  protected split<T extends PipelineCallOptions>(
+  /**
+   * Does the work of a call on one image, or several that are one batch, within its time: given the options of reading images, and those of the
+   * model.
+   * @param own options of the call beside those of reading
+   * @throws {ArgumentError} naming an option that is none
+   */
+  protected async run<T extends PipelineCallOptions, R>(
     options: T,
     own: readonly (keyof T & string)[],
-  ): { reading: ReadOptions; running: { signal?: AbortSignal } } {
-    checkOptions(this.task, options, [...own, 'exifOrientation', 'decode', 'maxPixels', 'signal']);
-    const { exifOrientation, decode, maxPixels, signal } = options;
-    return { reading: { exifOrientation, decode, maxPixels }, running: signal ? { signal } : {} };
+    work: (reading: ReadOptions, running: { signal?: AbortSignal }) => Promise<R>,
+  ): Promise<R> {
+    checkOptions(this.task, options, [...own, ...READ_OPTIONS]);
+    const { exifOrientation, decode, limits = this.processor.limits, signal } = options;
+    return within(this.task, { limits, signal }, (late) =>
+      work({ exifOrientation, decode, limits, signal: late }, late ? { signal: late } : {}),
+    );
   }
 }
 
 /** {@link Pipeline} as the base of a class whose instances are called in this way. */
-type Base<Model extends { dispose(): void }, Processor, Call> = abstract new (
+type Base<Model extends { dispose(): void }, Processor extends { readonly limits: Limits }, Call> = abstract new (
   parts: Parts<Model, Processor>,
 ) => Pipeline<Model, Processor> & Call;
 
@@ -115,10 +123,11 @@ const FeatureExtractionBase = Pipeline as Base<
  */
 export class ImageFeatureExtractionPipeline extends FeatureExtractionBase {
   override async _call(images: ImageInput | readonly ImageInput[], options: FeatureExtractionOptions = {}): Promise<Float32> {
-    const { reading, running } = this.split(options, ['pool']);
-    const { pixel_values } = await this.processor(images, reading);
-    const { last_hidden_state, pooler_output } = await this.model({ pixel_values }, running);
-    return options.pool ? pooler_output : last_hidden_state;
+    return this.run(options, ['pool'], async (reading, running) => {
+      const { pixel_values } = await this.processor(images, reading);
+      const { last_hidden_state, pooler_output } = await this.model({ pixel_values }, running);
+      return options.pool ? pooler_output : last_hidden_state;
+    });
   }
 }
 
@@ -131,14 +140,15 @@ const ClassificationBase = Pipeline as Base<
 /** `pipeline('image-classification')`: the labels with the highest scores, best first. */
 export class ImageClassificationPipeline extends ClassificationBase {
   override async _call(images: ImageInput | readonly ImageInput[], options: ClassificationOptions = {}): Promise<unknown> {
-    const { reading, running } = this.split(options, ['top_k']);
     const { top_k = 5 } = options;
-    return eachOf(images, async (image) => {
-      const { pixel_values } = await this.processor(image, reading);
-      const { logits } = await this.model({ pixel_values }, running);
-      const [labels = []] = classify(logits, this.model.config, { topK: top_k || this.model.config.num_labels });
-      return labels;
-    });
+    return eachOf(images, (image) =>
+      this.run(options, ['top_k'], async (reading, running) => {
+        const { pixel_values } = await this.processor(image, reading);
+        const { logits } = await this.model({ pixel_values }, running);
+        const [labels = []] = classify(logits, this.model.config, { topK: top_k || this.model.config.num_labels });
+        return labels;
+      }),
+    );
   }
 }
 
@@ -162,20 +172,21 @@ const LARGEST = 518;
  */
 export class DepthEstimationPipeline extends DepthBase {
   override async _call(images: ImageInput | readonly ImageInput[], options: PipelineCallOptions = {}): Promise<unknown> {
-    const { reading, running } = this.split(options, []);
-    return eachOf(images, async (image): Promise<DepthEstimation> => {
-      const { pixel_values, original_sizes } = await this.#inputs(image, reading);
-      const outputs = await this.model({ pixel_values }, running);
-      const predicted_depth = resizeDepth(outputs.predicted_depth.at(0), original_sizes[0] as [number, number]);
-      return { predicted_depth, depth: depthImage(predicted_depth) };
-    });
+    return eachOf(images, (image) =>
+      this.run(options, [], async (reading, running): Promise<DepthEstimation> => {
+        const { pixel_values, original_sizes } = await this.#inputs(image, reading);
+        const outputs = await this.model({ pixel_values }, running);
+        const predicted_depth = resizeDepth(outputs.predicted_depth.at(0), original_sizes[0] as [number, number]);
+        return { predicted_depth, depth: depthImage(predicted_depth) };
+      }),
+    );
   }
 
   async #inputs(image: ImageInput, reading: ReadOptions): Promise<ProcessorOutput> {
     if (this.processor instanceof DPTImageProcessor) return this.processor(image, reading);
     const picture = await RawImage.read(image, reading);
     const do_resize = Math.min(...picture.size) > LARGEST;
-    return this.processor(picture, { do_resize, size: { shortest_edge: LARGEST }, do_center_crop: false });
+    return this.processor(picture, { limits: reading.limits, do_resize, size: { shortest_edge: LARGEST }, do_center_crop: false });
   }
 }
 
@@ -231,14 +242,15 @@ export class ImageSegmentationPipeline extends SegmentationBase {
 
   /** The number of the label of each pixel of an image: (height, width). Throws as a call. */
   async segment(image: ImageInput, options: SegmentationOptions = {}): Promise<Tensor<'int32'>> {
-    const { reading, running } = this.split(options, [...SLIDING, ...OF_TRANSFORMERS]);
     const { subtask = 'semantic', target_sizes } = options;
     if (subtask !== 'semantic' && subtask !== null) throw new ArgumentError(`subtask: expected "semantic", found ${describe(subtask)}`);
     const own = Object.fromEntries(SLIDING.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]));
     const target_size = target_sizes?.[0];
-    const { pixel_values } = await this.processor(image, { ...reading, do_resize: false, do_center_crop: false });
-    const results = await this.model.segment({ pixel_values }, { ...own, ...running, ...(target_size && { target_size }) });
-    return (results[0] as { segmentation: Tensor<'int32'> }).segmentation;
+    return this.run(options, [...SLIDING, ...OF_TRANSFORMERS], async (reading, running) => {
+      const { pixel_values } = await this.processor(image, { ...reading, do_resize: false, do_center_crop: false });
+      const results = await this.model.segment({ pixel_values }, { ...own, ...running, ...(target_size && { target_size }) });
+      return (results[0] as { segmentation: Tensor<'int32'> }).segmentation;
+    });
   }
 }
 
@@ -253,7 +265,7 @@ export interface Pipelines {
 /** A model that sees the middle of a picture, or all of it as it is, and its image processor. */
 type Opened<Model> = Omit<Parts<Model, BitImageProcessor>, 'task'>;
 
-type Open<T> = (source: ModelSource, options: FromPretrainedOptions) => Promise<T>;
+type Open<T> = (source: Source, options: FromPretrainedOptions) => Promise<T>;
 
 const OPEN: { readonly [Task in keyof Pipelines]: Open<Pipelines[Task]> } = {
   async 'image-feature-extraction'(source, options) {
@@ -279,12 +291,13 @@ const OPEN: { readonly [Task in keyof Pipelines]: Open<Pipelines[Task]> } = {
 
 /** The model with its image processor: that of preprocessor_config.json, or without one that with which such models were released. */
 async function partsOf<Model extends { readonly config: Dinov2Config; dispose(): void }>(
-  source: ModelSource,
+  source: Source,
   model: Model,
 ): Promise<Omit<Parts<Model, BitImageProcessor | DPTImageProcessor>, 'task'>> {
   try {
-    const isThere = await (await openSource(source)).has(PROCESSOR_FILE);
-    return { model, processor: isThere ? await AutoImageProcessor.from_pretrained(source) : processorFor(model.config) };
+    const isThere = await source.has(PROCESSOR_FILE);
+    const { limits } = source;
+    return { model, processor: isThere ? await AutoImageProcessor.from_pretrained(source) : processorFor(model.config, { limits }) };
   } catch (error) {
     model.dispose();
     throw error;
@@ -306,5 +319,5 @@ export async function pipeline<Task extends keyof Pipelines>(
   if (!Object.hasOwn(OPEN, task)) throw new ArgumentError(`task: expected one of ${Object.keys(OPEN).join(', ')}, found ${describe(task)}`);
   if (model == null)
     throw new ArgumentError('model: expected the folder of a model, or its files by name, found none: there is no default');
-  return OPEN[task](model, options);
+  return OPEN[task](await openModel(model, splitOptions(options).hub), options);
 }

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { openPth } from '../../src/checkpoint/pth.ts';
-import { CheckpointError, DTypeError } from '../../src/errors.ts';
+import { CheckpointError, DTypeError, LimitError } from '../../src/errors.ts';
 import { openSource } from '../../src/files/source.ts';
 import type { RandomAccess } from '../../src/hosts/host.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -216,10 +216,11 @@ class SparseFile implements RandomAccess {
 }
 
 test('a tensor that cannot be gathered in bounded memory is refused by name, with what to do', async () => {
+  const limits = { checkpointBytes: 2 ** 40 };
   const file = (strides: number[]): RandomAccess =>
     new SparseFile(torchLegacy(weights({ saved: 2 ** 32, dims: [2 ** 16, 2 ** 16], strides, view: 'N' }), [['0', 2 ** 32, bytes()]]));
-  await refuses(() => openPth(file([1, 2 ** 16])), CheckpointError, 'tensor "weight"', '268435456 bytes', '.contiguous()');
-  assert.is((await openPth(file([2 ** 16, 1]))).entries.get('weight')?.extents[0]?.bytes, 2 ** 34);
+  await refuses(() => openPth(file([1, 2 ** 16]), limits), CheckpointError, 'tensor "weight"', '268435456 bytes', '.contiguous()');
+  assert.is((await openPth(file([2 ** 16, 1]), limits)).entries.get('weight')?.extents[0]?.bytes, 2 ** 34);
 });
 
 test('an archive of another kind is refused by name', async () => {
@@ -234,7 +235,8 @@ test('an archive of another kind is refused by name', async () => {
     ]);
   await refused(ordered('big'), 'byteorder: expected "little", found "big"');
   await refused(ordered('x'.repeat(17)), 'record "a/byteorder"', 'at most 16 bytes');
-  await refused(zip([{ name: 'a/data.pkl', content: new Uint8Array(2 ** 24 + 1) }]), 'record "a/data.pkl"', 'at most 16777216 bytes');
+  const long = zip([{ name: 'a/data.pkl', content: new Uint8Array(2 ** 24 + 1) }]);
+  await refuses(() => readAll(long), LimitError, 'x.pth: record "a/data.pkl"', 'at most 16777216 bytes', 'limits.headerBytes');
 });
 
 test('a damaged record is refused by name, that of a tensor when it is read', async () => {

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { type NamedTensor, openSafetensors, writeSafetensors } from '../../src/checkpoint/safetensors.ts';
-import { ArgumentError, CheckpointError, DisposedError, DTypeError, ShapeError } from '../../src/errors.ts';
+import { ArgumentError, CheckpointError, DisposedError, DTypeError, LimitError, ShapeError } from '../../src/errors.ts';
 import { openSource } from '../../src/files/source.ts';
 import type { RandomAccess } from '../../src/hosts/host.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -209,7 +209,7 @@ test('tensors may come in any order in the header, and have any name', async () 
 
 test('more than 100000 tensors are refused', async () => {
   const header = Object.fromEntries(Array.from({ length: 100_001 }, (_, i) => [`t${i}`, 0]));
-  await refuses(() => open(forge(header, 0)), CheckpointError, 'at most 100000 tensors', 'found 100001');
+  await refuses(() => open(forge(header, 0)), LimitError, 'at most 100000 tensors', 'found 100001', 'limits.tensors');
 });
 
 test('the file is closed when it is refused, and with the checkpoint', async () => {

@@ -2,13 +2,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TensorFile } from '../../src/checkpoint/checkpoint.ts';
 import { openZip, type ZipRecord } from '../../src/checkpoint/zip.ts';
-import { CheckpointError } from '../../src/errors.ts';
+import { CheckpointError, LimitError } from '../../src/errors.ts';
 import { openSource } from '../../src/files/source.ts';
+import type { Limits } from '../../src/limits.ts';
 import { golden, refuses } from '../helpers.ts';
 import { bytes, integer, type ZipEnd, type ZipFields, zip } from './torchFiles.ts';
 
-async function open(archive: Uint8Array<ArrayBuffer>): Promise<ReadonlyMap<string, ZipRecord>> {
-  return openZip(new TensorFile(await (await openSource({ 'x.pth': archive })).open('x.pth')));
+async function open(archive: Uint8Array<ArrayBuffer>, limits: Limits = {}): Promise<ReadonlyMap<string, ZipRecord>> {
+  return openZip(new TensorFile(await (await openSource({ 'x.pth': archive })).open('x.pth')), limits);
 }
 
 async function contentOf(record: ZipRecord): Promise<string> {
@@ -120,15 +121,20 @@ test('a central directory that is not where or what the end says is refused, bef
     await refuses(archive({ zip64, directoryBytes: 0xfffffff0 }), CheckpointError, 'directory to end at');
     await refuses(archive({ zip64, entries: 4 }), CheckpointError, 'expected 4 records, found the central header of 3');
     await refuses(archive({ zip64, entries: 2 }), CheckpointError, 'central directory of');
-    await refuses(archive({ zip64, entries: 20_001 }), CheckpointError, 'at most 20000 records, found 20001');
+    await refuses(
+      () => open(zip(RECORDS, { zip64, entries: 5 }), { tensors: 4 }),
+      LimitError,
+      'at most 4 records, found 5',
+      'limits.tensors',
+    );
   }
-  await refuses(archive({ zip64: true, entries: 2 ** 40 }), CheckpointError, 'found 1099511627776');
+  await refuses(archive({ zip64: true, entries: 2 ** 40 }), LimitError, 'found 1099511627776');
 });
 
 test('a long central directory is refused', async () => {
   const extra = new Uint8Array(0xffff);
-  const many = Array.from({ length: 129 }, (_, i) => ({ name: `r${i}`, content: bytes(), extra }));
-  await refuses(() => open(zip(many)), CheckpointError, 'central directory of at most 8388608 bytes');
+  const many = Array.from({ length: 257 }, (_, i) => ({ name: `r${i}`, content: bytes(), extra }));
+  await refuses(() => open(zip(many)), LimitError, 'central directory of at most 16777216 bytes', 'limits.headerBytes');
 });
 
 test('an archive that was cut off anywhere is refused', async () => {

@@ -2,8 +2,10 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { host } from '#host';
 import { ArgumentError, HostError } from '../../src/errors.ts';
 import { jsonFile, type OutputFile, writeFiles } from '../../src/files/output.ts';
+import type { FileSystem } from '../../src/hosts/host.ts';
 import { refuses, withFolder } from '../helpers.ts';
 
 const failing = (path: string): OutputFile => ({
@@ -47,6 +49,43 @@ test('a place that cannot be written is an error that names it', () =>
       );
     }
     assert.equal([readdirSync(folder), readFileSync(join(folder, 'file'), 'utf8')], [['file'], 'before']);
+  }));
+
+test('of files that belong together the last is away while the others are replaced', () =>
+  withFolder(async (folder) => {
+    const paths = ['weights', 'names', 'key'].map((name) => join(folder, name));
+    const write = (value: number): Promise<void> => writeFiles(paths.map((path) => jsonFile(path, value)));
+    await write(1);
+    const seen: string[][] = [];
+    const system = host.files as { -readonly [K in keyof FileSystem]: FileSystem[K] };
+    const { create, remove } = system;
+    system.remove = async (path) => {
+      await remove(path);
+      seen.push(readdirSync(folder).filter((name) => !name.endsWith('.tmp')));
+    };
+    system.create = async (path) => {
+      const writer = await create(path);
+      const commit = async (): Promise<void> => {
+        await writer.commit();
+        seen.push(readdirSync(folder).filter((name) => !name.endsWith('.tmp')));
+      };
+      return { write: (bytes) => writer.write(bytes), commit, abort: () => writer.abort() };
+    };
+    try {
+      await write(2);
+    } finally {
+      Object.assign(system, { create, remove });
+    }
+    assert.equal(seen, [
+      ['names', 'weights'],
+      ['names', 'weights'],
+      ['names', 'weights'],
+      ['key', 'names', 'weights'],
+    ]);
+    assert.equal(
+      paths.map((path) => readFileSync(path, 'utf8')),
+      ['2\n', '2\n', '2\n'],
+    );
   }));
 
 test.run();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ConfigError, HostError, NotFoundError } from '../../src/errors.ts';
+import { ArgumentError, ConfigError, HostError, LimitError, NotFoundError } from '../../src/errors.ts';
 import { type ModelSource, openSource, readJson, staysInside } from '../../src/files/source.ts';
 import { refuses, withFolder } from '../helpers.ts';
 
@@ -118,9 +118,9 @@ test('broken JSON is refused with file, line and column', async () => {
   await refuses(() => readJson(source, 'config.json'), ConfigError, 'config.json: line 2, column 6: expected a value, found "}"');
 });
 
-test('JSON of more than 64 MiB is refused unread', async () => {
-  const source = await openSource({ 'config.json': new Uint8Array(64 * 2 ** 20 + 1) });
-  await refuses(() => readJson(source, 'config.json'), ConfigError, 'config.json', '67108864', '67108865');
+test('JSON of more than 16 MiB is refused unread', async () => {
+  const source = await openSource({ 'config.json': new Uint8Array(16 * 2 ** 20 + 1) });
+  await refuses(() => readJson(source, 'config.json'), LimitError, 'config.json', '16777216', '16777217');
 });
 
 test.run();

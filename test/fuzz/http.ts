@@ -63,7 +63,7 @@ async function start(): Promise<number> {
       'model.safetensors': golden('classify-single-label/model.safetensors'),
       'preprocessor_config.json': text('{ "image_processor_type": "BitImageProcessor", "size": 28, "crop_size": 28 }'),
     },
-    { config: { architectures: ['Dinov2ForImageClassification'] }, maxPixels: 1_000_000 },
+    { config: { architectures: ['Dinov2ForImageClassification'] }, limits: { pixels: 1_000_000 } },
   );
   const service = new Service(tasks, { maxBody: 20_000, bodyTime: 500, requestTime: 2000, onError: (error) => errors.push(error) });
   const { url, unref } = await listen(service, { port: 0, headerTime: 1000 });

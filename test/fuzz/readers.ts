@@ -156,7 +156,7 @@ async function comparePicture(input: Uint8Array): Promise<void> {
 }
 
 async function checkPicture(input: Uint8Array): Promise<Uint8Array> {
-  const { data, width, height, channels } = await decodeImage(input, { maxPixels: 1_000_000 });
+  const { data, width, height, channels } = await decodeImage(input, { limits: { pixels: 1_000_000 } });
   assert.is(data.length, width * height * channels);
   assert.ok(readOrientation(input) >= 1);
   return data as Uint8Array;
@@ -171,7 +171,7 @@ function sameJson(found: unknown, expected: unknown): void {
 async function checkProcessor(input: Uint8Array): Promise<void> {
   const processor = await AutoImageProcessor.from_pretrained({ 'preprocessor_config.json': input });
   const image = { data: new Uint8Array(75), width: 5, height: 5, channels: 3 };
-  const { pixel_values } = await processor(image as never, { maxPixels: 1_000_000 });
+  const { pixel_values } = await processor(image as never, { limits: { pixels: 1_000_000 } });
   assert.is(pixel_values.data.length, sizeOf(pixel_values.dims));
 }
 

@@ -6,7 +6,7 @@ import jpeg from 'jpeg-js';
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ImageError } from '../../src/errors.ts';
+import { ArgumentError, ImageError, LimitError } from '../../src/errors.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import { isJpeg, jpegSegments, readJpegHeader } from '../../src/image/jpeg.ts';
 import { isPng, type PngChunk, pngChunks, readPngHeader } from '../../src/image/png.ts';
@@ -200,12 +200,12 @@ test('a file of another format is refused, naming the file, its first bytes and 
   await refuses(() => decodeImage(new Uint8Array()), ImageError, 'bytes: expected a PNG or JPEG file', 'no bytes');
 });
 
-test('a picture above maxPixels is refused before it is decoded', async () => {
-  await refuses(() => decodeImage(picture('small.png'), { maxPixels: 5489 }), ImageError, 'at most 5489', '90 x 61');
-  await refuses(() => decodeImage(picture('exif-1.jpg'), { maxPixels: 5489 }), ImageError, 'at most 5489', '90 x 61');
-  assert.is((await decodeImage(picture('small.png'), { maxPixels: 5490 })).width, 90);
-  await refuses(() => decodeImage(picture('small.png'), { maxPixels: 0 }), ArgumentError, 'maxPixels');
-  await refuses(() => decodeImage(picture('small.png'), { maxPixels: Number.NaN }), ArgumentError, 'maxPixels');
+test('a picture above limits.pixels is refused before it is decoded', async () => {
+  await refuses(() => decodeImage(picture('small.png'), { limits: { pixels: 5489 } }), LimitError, 'at most 5489', '90 x 61');
+  await refuses(() => decodeImage(picture('exif-1.jpg'), { limits: { pixels: 5489 } }), LimitError, 'at most 5489', '90 x 61');
+  assert.is((await decodeImage(picture('small.png'), { limits: { pixels: 5490 } })).width, 90);
+  await refuses(() => decodeImage(picture('small.png'), { limits: { pixels: 0 } }), ArgumentError, 'limits.pixels');
+  await refuses(() => decodeImage(picture('small.png'), { limits: { pixels: Number.NaN } }), ArgumentError, 'limits.pixels');
 });
 
 const headerOnly = (width: number, height: number, interlaced = false, idat: Uint8Array = deflateSync(new Uint8Array(9))): Uint8Array => {
@@ -223,12 +223,12 @@ const headerOnly = (width: number, height: number, interlaced = false, idat: Uin
 
 test('sizes of zero, absurd sizes, and sizes that the bytes cannot fill are refused', async () => {
   await refuses(() => decodeImage(headerOnly(0, 5)), ImageError, 'at least 1 pixel', '0 x 5');
-  await refuses(() => decodeImage(headerOnly(2 ** 31, 2 ** 31)), ImageError, 'at most 100000000', 'maxPixels');
+  await refuses(() => decodeImage(headerOnly(2 ** 31, 2 ** 31)), LimitError, 'at most 100000000', 'limits.pixels');
   await refuses(() => decodeImage(headerOnly(9000, 9000)), ImageError, 'cannot hold 9000 x 9000');
   const jpeg = picture('exif-1.jpg');
   const size = frameOf(jpeg) + 5;
   await refuses(() => decodeImage(patched(patched(jpeg, size, 0), size + 1, 0)), ImageError, 'at least 1 pixel', '90 x 0');
-  await refuses(() => decodeImage(patched(patched(jpeg, size, 255), size + 2, 255)), ImageError, 'at most 100000000');
+  await refuses(() => decodeImage(patched(patched(jpeg, size, 255), size + 2, 255)), LimitError, 'at most 100000000');
   await refuses(() => decodeImage(patched(patched(jpeg, size, 36), size + 2, 36)), ImageError, 'cannot hold 9306 x 9277');
 });
 

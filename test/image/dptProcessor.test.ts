@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ConfigError, ImageError, ShapeError } from '../../src/errors.ts';
+import { ArgumentError, ConfigError, ImageError, LimitError, ShapeError } from '../../src/errors.ts';
 import { DPTImageProcessor, type DPTImageProcessorOptions } from '../../src/image/dptProcessor.ts';
 import { AutoImageProcessor, BitImageProcessor } from '../../src/image/processor.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
@@ -142,7 +142,7 @@ test('padding to an absurd size is refused, and "__proto__" is a field like any 
   const image = new RawImage(new Uint8Array(12), 2, 2, 3);
   const config = JSON.parse('{ "do_resize": false, "do_pad": true, "size_divisor": 100000, "__proto__": { "x": 1 } }') as object;
   const processor = new DPTImageProcessor(config);
-  await refuses(() => processor(image), ImageError, 'size_divisor', 'at most 100000000 pixels', '100000 x 100000');
+  await refuses(() => processor(image), LimitError, 'size_divisor', 'at most 100000000 pixels', '100000 x 100000');
   assert.is(Object.getPrototypeOf(processor.config), Object.prototype);
   assert.ok(Object.hasOwn(processor.config, '__proto__'));
 });

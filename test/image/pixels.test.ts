@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ImageError } from '../../src/errors.ts';
+import { ArgumentError, ImageError, LimitError } from '../../src/errors.ts';
 import { centerOf, checkPixels, checkSize, convertChannels, cutOut } from '../../src/image/pixels.ts';
 import { refuses } from '../helpers.ts';
 import { randomPixels } from './helpers.ts';
@@ -9,14 +9,14 @@ import { randomPixels } from './helpers.ts';
 test('sizes from one pixel up to the limit are taken, itself included', async () => {
   checkSize('x', 1, 1);
   checkSize('x', 10_000, 10_000);
-  checkSize('x', 3, 2, 6);
+  checkSize('x', 3, 2, { pixels: 6 });
   await refuses(
     () => checkSize('x', 10_000, 10_001),
-    ImageError,
+    LimitError,
     'x: expected at most 100000000 pixels, found 10000 x 10001',
-    'raise maxPixels',
+    'raise limits.pixels',
   );
-  await refuses(() => checkSize('x', 3, 2, 5), ImageError, 'at most 5 pixels, found 3 x 2');
+  await refuses(() => checkSize('x', 3, 2, { pixels: 5 }), LimitError, 'at most 5 pixels, found 3 x 2');
   for (const [width, height] of [
     [0, 1],
     [1, 0],
@@ -34,7 +34,7 @@ test('sizes from one pixel up to the limit are taken, itself included', async ()
     );
   }
   for (const limit of [0, -1, Number.NaN]) {
-    await refuses(() => checkSize('x', 1, 1, limit), ArgumentError, `maxPixels: expected a number above 0, found ${limit}`);
+    await refuses(() => checkSize('x', 1, 1, { pixels: limit }), ArgumentError, `limits.pixels: expected a number above 0, found ${limit}`);
   }
 });
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ConfigError, ImageError, NotFoundError, ShapeError } from '../../src/errors.ts';
+import { ArgumentError, ConfigError, ImageError, LimitError, NotFoundError, ShapeError } from '../../src/errors.ts';
 import { AutoImageProcessor, BitImageProcessor, type BitImageProcessorOptions } from '../../src/image/processor.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -153,7 +153,7 @@ test('options of reading go with a call', async () => {
   assert.equal((await processor(picturePath('exif-6.jpg'), { exifOrientation: true })).pixel_values.dims, [1, 3, 90, 61]);
   const decode = (): RawImage => new RawImage(new Uint8Array(6), 2, 1, 3);
   assert.equal((await processor(picturePath('exif-6.jpg'), { decode })).pixel_values.dims, [1, 3, 1, 2]);
-  await refuses(() => processor(picturePath('exif-6.jpg'), { maxPixels: 5000 }), ImageError, 'exif-6.jpg', 'at most 5000');
+  await refuses(() => processor(picturePath('exif-6.jpg'), { limits: { pixels: 5000 } }), LimitError, 'exif-6.jpg', 'at most 5000');
 });
 
 test('the caller’s picture is not changed', async () => {
@@ -170,8 +170,8 @@ test('pictures that end up in different sizes are refused', async () => {
 });
 
 test('a picture that the shorter edge would make absurdly long is refused', async () => {
-  await refuses(() => new BitImageProcessor()(randomPixels(1, 40_000, 3, 1)), ImageError, '224 x 8960000', 'maxPixels');
-  await refuses(() => new BitImageProcessor({ crop_size: 1e6 })(randomPixels(1, 1, 3, 1)), ImageError, 'crop_size', '1000000 x 1000000');
+  await refuses(() => new BitImageProcessor()(randomPixels(1, 40_000, 3, 1)), LimitError, '224 x 8960000', 'limits.pixels');
+  await refuses(() => new BitImageProcessor({ crop_size: 1e6 })(randomPixels(1, 1, 3, 1)), LimitError, 'crop_size', '1000000 x 1000000');
 });
 
 test('a field of a wrong type or value is refused by name', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ImageError, NotFoundError } from '../../src/errors.ts';
+import { ArgumentError, ImageError, LimitError, NotFoundError } from '../../src/errors.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
 import { resize } from '../../src/image/resize.ts';
 import { goldenPath, refuses, withFolder } from '../helpers.ts';
@@ -85,7 +85,7 @@ test('a given decoder takes the place of the own one', async () => {
   const image = await RawImage.read(Uint8Array.of(1, 2, 3), { decode });
   assert.equal([image.width, image.height, image.channels], [2, 1, 4]);
   assert.equal(given, [Uint8Array.of(1, 2, 3)]);
-  await refuses(() => RawImage.read(Uint8Array.of(1), { decode, maxPixels: 1 }), ImageError, 'at most 1 pixels', '2 x 1');
+  await refuses(() => RawImage.read(Uint8Array.of(1), { decode, limits: { pixels: 1 } }), LimitError, 'at most 1 pixels', '2 x 1');
 });
 
 test('EXIF orientation is followed only when asked for', async () => {
@@ -114,7 +114,7 @@ test('data that disagrees with the size is refused', async () => {
   await refuses(() => RawImage.read({ data, width: 7, height: 1 }), ImageError, 'channels');
   await refuses(() => RawImage.read({ data, width: Number.NaN, height: 1 }), ImageError, 'NaN');
   await refuses(() => RawImage.read({ data: [1, 2, 3] as never, width: 1, height: 1 }), ImageError, 'Uint8Array', 'Array');
-  await refuses(() => RawImage.read({ data, width: 2, height: 2 }, { maxPixels: 3 }), ImageError, 'at most 3');
+  await refuses(() => RawImage.read({ data, width: 2, height: 2 }, { limits: { pixels: 3 } }), LimitError, 'at most 3');
 });
 
 test('channels are converted as Pillow does it', async () => {

@@ -77,14 +77,14 @@ test('bytes, part of an array too, blobs and URLs are sent; pixels need no threa
   }));
 
 test('errors are of the same class with the same message', () =>
-  withReader({ threads: 1, maxPixels: 10 }, async (reader) => {
+  withReader({ threads: 1, limits: { pixels: 10 } }, async (reader) => {
     const broken = Uint8Array.of(1, 2, 3);
     for (const [input, kind] of [
       [broken, ImageError],
       [join(PHOTOS, 'exif-3.jpg'), ImageError],
       [join(PHOTOS, 'nope.jpg'), NotFoundError],
     ] as const) {
-      const { message } = (await RawImage.read(input, { maxPixels: 10 }).catch((error: Error) => error)) as Error;
+      const { message } = (await RawImage.read(input, { limits: { pixels: 10 } }).catch((error: Error) => error)) as Error;
       await refuses(() => reader.read(input), kind, message);
     }
     assert.throws(

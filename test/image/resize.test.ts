@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ImageError } from '../../src/errors.ts';
+import { ArgumentError, ImageError, LimitError } from '../../src/errors.ts';
 import { convertChannels, cutOut } from '../../src/image/pixels.ts';
 import { RESAMPLING, type Resampling, resize } from '../../src/image/resize.ts';
 import { Engine } from '../../src/runtime/engine.ts';
@@ -108,8 +108,8 @@ test('an unknown filter and an impossible or absurd size are refused by name', a
   await refuses(() => resize(pixels, { width: 1, height: 1, resample: 'cubic' as 'bicubic' }), ArgumentError, 'resample', '"cubic"');
   await refuses(() => resize(pixels, { width: 0, height: 1 }), ImageError, '0 x 1');
   await refuses(() => resize(pixels, { width: 1, height: 1.5 }), ImageError, '1 x 1.5');
-  await refuses(() => resize(pixels, { width: 20_000, height: 20_000 }), ImageError, '20000 x 20000', 'maxPixels');
-  await refuses(() => resize(pixels, { width: 10, height: 10, maxPixels: 99 }), ImageError, 'at most 99 pixels');
+  await refuses(() => resize(pixels, { width: 20_000, height: 20_000 }), LimitError, '20000 x 20000', 'limits.pixels');
+  await refuses(() => resize(pixels, { width: 10, height: 10, limits: { pixels: 99 } }), LimitError, 'at most 99 pixels');
 });
 
 test('the nearest pixels are taken in one direction alone, or in both', () => {

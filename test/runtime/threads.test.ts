@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import type { Worker } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { host } from '#host';
@@ -109,6 +110,51 @@ async function refusesSoon(pool: ThreadPool, memory: Memory, ...parts: string[])
     ...parts,
   );
 }
+
+test('a thread that is ended in the middle of a part is an error soon, not after patience has run out', async () => {
+  const workers: Worker[] = [];
+  const seen = (worker: Worker): void => void workers.push(worker);
+  const memory = new Memory({ shared: true });
+  const module = kernelModule('simd', 'shared');
+  const kernels: Kernels = instantiate(module, memory.wasm);
+  let ticket: Int32Array | undefined;
+  let isArmed = false;
+  const armed: Kernels = {
+    ...kernels,
+    f32_activation(...args) {
+      if (isArmed) {
+        while ((Atomics.load(ticket as Int32Array, 0) & 2047) < 2) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+        void workers[0]?.terminate(); // now that the other thread has taken a part
+        isArmed = false;
+      }
+      kernels.f32_activation(...args);
+    },
+  };
+  const { start } = host.threads as Threads;
+  process.on('worker', seen);
+  let pool: ThreadPool | undefined;
+  await withThreads(
+    (data) => {
+      ticket = new Int32Array((data as ThreadData).board);
+      return start(data);
+    },
+    () => {
+      pool = new ThreadPool(2, armed, module, memory.wasm);
+    },
+  );
+  const made = pool as unknown as ThreadPool;
+  const size = 1e7; // a tenth of a second
+  const place = memory.allocate(4 * size);
+  const work = Array.from({ length: 8 }, (): KernelCall => ['f32_activation', size, ACTIVATIONS.gelu, place, place]);
+  assert.ok(await comesTrue(() => (workers[0]?.performance.eventLoopUtilization().active ?? 0) > 0));
+  process.off('worker', seen);
+  isArmed = true;
+  const begin = performance.now();
+  await refuses(() => made.run(work), ThreadError, 'a thread of the engine has ended: it was ended', 'load it again');
+  assert.ok(performance.now() - begin < 8000, `${performance.now() - begin} ms`);
+  await refuses(() => made.run(work), ThreadError, 'has ended');
+  made.stop();
+});
 
 test('a thread that dies in the middle of its work is an error after patience has run out, and the engine stays unusable', async () => {
   let stopped = 0;

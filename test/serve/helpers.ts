@@ -1,3 +1,4 @@
+import type { Limits } from '../../src/limits.ts';
 import { type Answerer, Service, type ServiceOptions } from '../../src/serve/index.ts';
 import { ImageTasks } from '../../src/tasks/index.ts';
 import { tinyModel } from '../cli/helpers.ts';
@@ -11,7 +12,7 @@ export function png(seed = 1, { width, height } = { width: 16, height: 12 }): Ui
 }
 
 /** Those of {@link tinyModel}, gone afterwards. */
-export async function withTasks(body: (tasks: ImageTasks) => Promise<void>, options: { maxPixels?: number } = {}): Promise<void> {
+export async function withTasks(body: (tasks: ImageTasks) => Promise<void>, options: { limits?: Limits } = {}): Promise<void> {
   await withFolder(async (folder) => {
     using tasks = await ImageTasks.open(await tinyModel(folder), options);
     await body(tasks);

@@ -132,7 +132,7 @@ for (const [what, request, name, parts] of [
         assert.is((await service.fetch(post('/embed'))).status, 200);
         assert.equal(service.errors, []);
       },
-      { maxPixels: 10_000 },
+      { limits: { pixels: 10_000 } },
     );
   });
 }

@@ -10,8 +10,8 @@ import { png } from './helpers.ts';
 
 test('a thread answers as the library does, to the bit, and its errors are of the same classes', async () => {
   await withWorkplace(async ({ model, path }) => {
-    using here = await ImageTasks.open(model, { maxPixels: 10_000 });
-    await using there = await ThreadedTasks.open(model, { maxPixels: 10_000 });
+    using here = await ImageTasks.open(model, { limits: { pixels: 10_000 } });
+    await using there = await ThreadedTasks.open(model, { limits: { pixels: 10_000 } });
     assert.equal(there.available, here.available);
     const images = Array.from({ length: 10 }, (_, seed) => png(seed + 1));
     const answers = await Promise.all(images.map((image) => there.run('embed', image, { pooling: 'both' }))); // all at once

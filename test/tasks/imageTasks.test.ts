@@ -67,7 +67,7 @@ test('an encoder alone embeds, and with a fitted head classifies', async () => {
 });
 
 test('what is wrong with a request is named, and the next is served', async () => {
-  using tasks = await ImageTasks.open(EMBEDDED_MODEL, { maxPixels: 300_000 });
+  using tasks = await ImageTasks.open(EMBEDDED_MODEL, { limits: { pixels: 300_000 } });
   await refuses(() => tasks.run('paint' as never, ROCKET), ArgumentError, 'task: expected one of embed, classify, found "paint"');
   await refuses(() => tasks.run('embed', ROCKET, { pooling: 'max' as never }), ArgumentError, 'pooling', 'cls, mean, both', '"max"');
   await refuses(() => tasks.run('embed', ROCKET, { top: 3 } as never), ArgumentError, 'embed: expected options pooling, found "top"');
@@ -76,7 +76,7 @@ test('what is wrong with a request is named, and the next is served', async () =
   }
   await refuses(() => tasks.run('embed', new Uint8Array(100)), ImageError, 'expected a PNG or JPEG file');
   const astronaut = new Uint8Array(readFileSync(new URL('../../examples/photos/astronaut.png', import.meta.url)));
-  using small = await ImageTasks.open(EMBEDDED_MODEL, { maxPixels: 200_000 });
+  using small = await ImageTasks.open(EMBEDDED_MODEL, { limits: { pixels: 200_000 } });
   await refuses(() => small.run('embed', astronaut), ImageError, 'at most 200000 pixels');
   assert.ok((await tasks.run('embed', ROCKET)).embedding.every(Number.isFinite));
 });
