@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { EMBEDDED_MODEL } from '../../src/index.ts';
+import { ImageTasks } from '../../src/tasks/index.ts';
 import { hasRedis, until, WorkerProcess, withQueue, withRedis } from './helpers.mjs';
-import { EMBEDDED_MODEL, ImageTasks } from './library.mjs';
 
 const PHOTOS = fileURLToPath(new URL('../../examples/photos/', import.meta.url));
 const NAMES = readdirSync(PHOTOS).filter((name) => /\.(png|jpg)$/.test(name));
