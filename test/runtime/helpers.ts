@@ -1,10 +1,13 @@
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { transformSync } from 'esbuild';
 import { host } from '#host';
 import type { Host, Thread, Threads } from '../../src/hosts/host.ts';
 
-const BOARD = new URL('../../dist/runtime/board.js', import.meta.url).href;
+/** For threads, which have no loader of TypeScript. */
+const { code: BOARD_SOURCE } = transformSync(readFileSync(new URL('../../src/runtime/board.ts', import.meta.url), 'utf8'), { loader: 'ts' });
+const BOARD = `data:text/javascript,${encodeURIComponent(BOARD_SOURCE)}`;
 
 /**
  * A worker that takes part in what is pinned to `board`, each part of which runs `body`, JavaScript that sees `kernel`, `args` and `shared`. Ready when
@@ -13,7 +16,7 @@ const BOARD = new URL('../../dist/runtime/board.js', import.meta.url).href;
 export async function joinBoard(board: SharedArrayBuffer, body: string, shared?: SharedArrayBuffer): Promise<Worker> {
   const code = `
     const { parentPort, workerData: { board: memory, shared } } = require('node:worker_threads');
-    import('${BOARD}').then(({ Board }) => {
+    import(${JSON.stringify(BOARD)}).then(({ Board }) => {
       const board = new Board(memory);
       parentPort.postMessage('ready');
       for (;;) {
