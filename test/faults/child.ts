@@ -3,7 +3,7 @@ import { type Action, act } from './act.ts';
 import { onDisk, type Plan } from './disk.ts';
 
 const { action, plan } = JSON.parse(process.argv[2] as string) as { action: Action; plan?: Plan };
-const begun = (): void => void process.send?.('begun');
+const begun = (): void => void (process.connected && process.send?.('begun'));
 const { result, operations } = await onDisk(plan, () => act(action), begun);
-process.send?.({ code: result.code, stderr: result.stderr, operations });
-process.disconnect?.();
+if (process.connected) process.send?.({ code: result.code, stderr: result.stderr, operations });
+if (process.connected) process.disconnect();

@@ -55,7 +55,7 @@ test('the report counts what was lost, and says what was passed over', () => {
   report.add('kill', 'there', ['a is gone', 'b is half']);
   report.skip('mount', 'needs root');
   const other = new Report();
-  other.merge(JSON.parse(JSON.stringify(report)) as ReturnType<Report['toJSON']>);
+  other.merge(report.take());
   other.add('kill', 'elsewhere', []);
   assert.equal(other.lost, ['kill: there: a is gone; b is half']);
   assert.match(String(other), '| kill | 3 | 2 | 1 |\n| mount | 0 | 0 | 0 | PASSED OVER: needs root\n| all | 3 | 2 | 1 |');

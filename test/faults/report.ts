@@ -23,7 +23,7 @@ export class Report {
   }
 
   /** What another one has counted. */
-  merge(rows: ReturnType<Report['toJSON']>): void {
+  merge(rows: ReturnType<Report['take']>): void {
     for (const [fault, { injected, lost, note }] of rows) {
       const row = this.#row(fault);
       row.injected += injected;
@@ -32,8 +32,11 @@ export class Report {
     }
   }
 
-  toJSON(): readonly (readonly [fault: string, row: Row])[] {
-    return [...this.#rows];
+  /** What was counted, to be merged with others; it begins anew. */
+  take(): readonly (readonly [fault: string, row: Row])[] {
+    const rows = [...this.#rows];
+    this.#rows.clear();
+    return rows;
   }
 
   get lost(): readonly string[] {

@@ -45,7 +45,9 @@ test('what a process has left behind that is no more is removed by who writes th
     for (const file of [stale, ...ofOthers, ...noTemporaries]) writeFileSync(file, '');
     await (await files.create(path)).abort();
     assert.equal(
-      readdirSync(folder).map((name) => join(folder, name)),
+      readdirSync(folder)
+        .map((name) => join(folder, name))
+        .sort(),
       [...ofOthers, ...noTemporaries].sort(),
     );
   }));
