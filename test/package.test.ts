@@ -44,7 +44,7 @@ const WITH_INSTALL_SCRIPT = ['esbuild'];
 const PACKED = [
   /^(package\.json|README\.md|LICENSE)$/,
   /^dist\/chunks\/[\w-]+\.js$/, // what the modules share
-  /^dist\/(runtime|serve)\/thread\.js$/, // started by their address
+  /^dist\/(\w+\/)+(t|\w+T)hread\.js$/, // started by their address
   /^dist\/(?!web\/|cli\/)([\w-]+\/)*[\w-]+\.d\.ts$/,
   /^dist\/kernels\/(simd|relaxed)\.wasm$/,
   /^weights\/(README\.md|config\.json|preprocessor_config\.json|model\.safetensors)$/,
