@@ -1,4 +1,3 @@
-import { HostError } from '../errors.ts';
 import type { AtomicWriter } from '../hosts/host.ts';
 import { fileSystem } from './source.ts';
 
@@ -16,10 +15,8 @@ export interface OutputFile {
 export async function writeFiles(files: readonly OutputFile[]): Promise<void> {
   const system = fileSystem();
   const pending: AtomicWriter[] = [];
-  let place = '';
   try {
     for (const { path, write } of files) {
-      place = path;
       const writer = await system.create(path);
       pending.push(writer);
       await write(writer);
@@ -27,11 +24,9 @@ export async function writeFiles(files: readonly OutputFile[]): Promise<void> {
     const last = files.at(-1);
     if (last && files.length > 1) await system.remove(last.path);
     for (; pending[0]; pending.shift()) await pending[0].commit();
-  } catch (cause) {
+  } catch (error) {
     for (const writer of pending) await writer.abort();
-    const { code, message } = cause as Error & { code?: unknown }; // errors of hosts have names here, of which those of others know nothing
-    if (typeof code !== 'string') throw cause;
-    throw new HostError(`${place}: expected a place that can be written, found ${message}: write elsewhere`, { cause });
+    throw error;
   }
 }
 

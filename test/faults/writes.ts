@@ -48,10 +48,9 @@ export const WRITES: readonly Write[] = [
     action: dinov2('index photos --model model --rebuild --json'),
   },
   {
-    name: 'index --export',
-    before: [dinov2('index photos --model model --export out.npy')],
-    change: morePictures,
-    action: dinov2('index photos --model model --export out.npy --json'),
+    name: 'export',
+    before: [dinov2('index photos --model model')],
+    action: dinov2('export photos --output out.npy'),
     sets: [['out.npy', 'out.txt']],
   },
   {
