@@ -24,6 +24,9 @@ export interface LockOptions {
  * once where the process can be looked for, else when it has shown no sign of life for ten minutes.
  */
 export class IndexLock {
+  /** Those of this process: another with its number is one that could not be removed. */
+  static readonly #held = new Set<string>();
+
   readonly folder: string;
   readonly #content: string;
   readonly #heartbeat: ReturnType<typeof setInterval>;
@@ -31,6 +34,7 @@ export class IndexLock {
   private constructor(folder: string, content: string) {
     this.folder = folder;
     this.#content = content;
+    IndexLock.#held.add(content);
     const touch = (): void => {
       const now = new Date();
       utimes(lockPath(folder), now, now).catch(() => {}); // if it is lost, check() tells
@@ -48,7 +52,7 @@ export class IndexLock {
       if (await orHostError(path, create(path, content))) return new IndexLock(folder, content);
       const other = await read(path);
       if (!other) continue; // released meanwhile
-      if (await isDead(other)) await remove(path, other.content);
+      if (await isDead(other, IndexLock.#held)) await remove(path, other.content);
       else {
         if (!isTold) onWait(describe(other));
         isTold = true;
@@ -66,8 +70,9 @@ export class IndexLock {
 
   async release(): Promise<void> {
     clearInterval(this.#heartbeat);
+    IndexLock.#held.delete(this.#content);
     const path = lockPath(this.folder);
-    if ((await read(path))?.content === this.#content) await rm(path, { force: true });
+    if ((await read(path))?.content === this.#content) await orHostError(path, rm(path, { force: true }));
   }
 }
 
@@ -101,11 +106,11 @@ async function read(path: string): Promise<Found | undefined> {
   }
 }
 
-async function isDead({ content, silence }: Found): Promise<boolean> {
+async function isDead({ content, silence }: Found, own: ReadonlySet<string>): Promise<boolean> {
   const { pid, place } = ownerOf(content);
   if (pid === undefined) return silence > MOMENT; // it was killed between making the file and writing it
   if (silence > LEASE) return true;
-  return place === (await processPlace()) && !isRunning(pid);
+  return place === (await processPlace()) && (pid === process.pid ? !own.has(content) : !isRunning(pid));
 }
 
 /** Removes a lock, unless it is another by now. Only one process at a time gets to look: it says so by a file. */

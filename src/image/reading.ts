@@ -55,7 +55,7 @@ export async function answerQuestion(question: unknown): Promise<Answer> {
 async function respond({ input, reading, decoder, processor, thread }: Question, gate: PixelGate): Promise<Answer> {
   const start = performance.now();
   const decode = decoder === undefined ? undefined : decodeOf(await import(decoder), decoder);
-  const { bytes, source } = await readBytes(input);
+  const { bytes, source } = await readBytes(input, { limits: reading.limits });
   const begin = performance.now();
   gate.enter(thread, pixelsOf(bytes));
   const seconds = (): ReadingTimes => ({ reading: (begin - start) / 1000, decoding: (performance.now() - begin) / 1000 });

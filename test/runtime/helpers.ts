@@ -6,7 +6,9 @@ import { host } from '#host';
 import type { Host, Thread, Threads } from '../../src/hosts/host.ts';
 
 /** For threads, which have no loader of TypeScript. */
-const { code: BOARD_SOURCE } = transformSync(readFileSync(new URL('../../src/runtime/board.ts', import.meta.url), 'utf8'), { loader: 'ts' });
+const { code: BOARD_SOURCE } = transformSync(readFileSync(new URL('../../src/runtime/board.ts', import.meta.url), 'utf8'), {
+  loader: 'ts',
+});
 const BOARD = `data:text/javascript,${encodeURIComponent(BOARD_SOURCE)}`;
 
 /**
