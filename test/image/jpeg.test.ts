@@ -103,6 +103,7 @@ test('the header tells the size, the components, and how many blocks the picture
     components: 1,
     isYcc: true,
     blocks: Math.floor((0x0123 * 0x0245) / 64),
+    storedBlocks: 37 * 73,
   });
   const blocks = (...sampling: number[]): number => read(frame({ sampling }), scan()).blocks;
   assert.is(blocks(0x11, 0x11, 0x11), 12); // 16 x 16 pixels: 4 blocks of each

@@ -34,7 +34,11 @@ test('sizes from one pixel up to the limit are taken, itself included', async ()
     );
   }
   for (const limit of [0, -1, Number.NaN]) {
-    await refuses(() => checkSize('x', 1, 1, { pixels: limit }), ArgumentError, `limits.pixels: expected a number above 0, found ${limit}`);
+    await refuses(
+      () => checkSize('x', 1, 1, { pixels: limit }),
+      ArgumentError,
+      `limits.pixels: expected a number above 0, found "${limit}"`,
+    );
   }
 });
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ImageError, NotFoundError, ThreadError } from '../../src/errors.ts';
+import { ArgumentError, ImageError, LimitError, NotFoundError, ThreadError } from '../../src/errors.ts';
 import { ThreadedTasks } from '../../src/serve/node.ts';
 import { ImageTasks } from '../../src/tasks/index.ts';
 import { withWorkplace } from '../cli/helpers.ts';
@@ -24,7 +24,7 @@ test('a thread answers as the library does, to the bit, and its errors are of th
 
     await refuses(() => there.run('embed', png(), { pooling: 'max' as never }), ArgumentError, 'pooling');
     await refuses(() => there.run('embed', png().slice(0, 60)), ImageError, 'truncated');
-    await refuses(() => there.run('embed', png(1, { width: 200, height: 100 })), ImageError, 'at most 10000 pixels');
+    await refuses(() => there.run('embed', png(1, { width: 200, height: 100 })), LimitError, 'at most 10000 pixels');
     await refuses(() => ThreadedTasks.open(path('nope')), NotFoundError, 'nope');
     await refuses(() => ThreadedTasks.open(model, { thread: 1 } as never), ArgumentError, '"thread"');
   });

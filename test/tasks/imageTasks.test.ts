@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ImageError } from '../../src/errors.ts';
+import { ArgumentError, ImageError, LimitError } from '../../src/errors.ts';
 import {
   AutoImageProcessor,
   AutoModel,
@@ -77,7 +77,7 @@ test('what is wrong with a request is named, and the next is served', async () =
   await refuses(() => tasks.run('embed', new Uint8Array(100)), ImageError, 'expected a PNG or JPEG file');
   const astronaut = new Uint8Array(readFileSync(new URL('../../examples/photos/astronaut.png', import.meta.url)));
   using small = await ImageTasks.open(EMBEDDED_MODEL, { limits: { pixels: 200_000 } });
-  await refuses(() => small.run('embed', astronaut), ImageError, 'at most 200000 pixels');
+  await refuses(() => small.run('embed', astronaut), LimitError, 'at most 200000 pixels');
   assert.ok((await tasks.run('embed', ROCKET)).embedding.every(Number.isFinite));
 });
 
