@@ -31,23 +31,37 @@ export function scalesOf(checkpoint: Checkpoint, name: string): string | undefin
   return isScale(checkpoint, scaleName(name)) && checkpoint.entries.has(scaleName(name)) ? scaleName(name) : undefined;
 }
 
+/** Memory for the integers of one weight after the other: of their own they stay until the garbage collector looks, which is after the last. */
+export class IntegerRoom {
+  #integers = new Int8Array(0);
+
+  take(count: number): Int8Array {
+    if (this.#integers.length < count) this.#integers = new Int8Array(count);
+    return this.#integers.subarray(0, count);
+  }
+}
+
 /**
  * Reads a weight of 8 bits.
- * @param read scales by name that have been read already, as {@link readScales} gives them: in a file they may lie far in front of the integers
+ * @param options `scales`: by name, those that have been read already, as {@link readScales} gives them: in a file they may lie far in front of the
+ * integers; `room`: where the integers are put, valid until the next weight is read
  * @throws {CheckpointError} naming scales that are missing, of another number, not finite or not above 0
  */
 export async function readQuantized(
   checkpoint: Checkpoint,
   name: string,
-  read: ReadonlyMap<string, Float32Array> = new Map(),
+  { scales: known = new Map(), room = new IntegerRoom() }: { scales?: ReadonlyMap<string, Float32Array>; room?: IntegerRoom } = {},
 ): Promise<QuantizedWeight> {
   if (!checkpoint.entries.has(scaleName(name))) {
     throw new CheckpointError(
       `${checkpoint.name}: ${describe(name)}: expected float32, float16 or bfloat16, or int8 with scales, found int8 without ${describe(scaleName(name))}`,
     );
   }
-  const scales = read.get(scaleName(name)) ?? (await readScales(checkpoint, scaleName(name)));
-  return { integers: (await checkpoint.read(name)).data as Int8Array, scales };
+  const scales = known.get(scaleName(name)) ?? (await readScales(checkpoint, scaleName(name)));
+  const integers = room.take(sizeOf(checkpoint.get(name).dims));
+  const bytes = new Uint8Array(integers.buffer, 0, integers.length);
+  await checkpoint.stream(name, (piece, offset) => bytes.set(piece, offset));
+  return { integers, scales };
 }
 
 /** The tensors that stand for a weight of `dims`. */

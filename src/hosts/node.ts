@@ -40,7 +40,7 @@ class NodeThread implements Thread {
 
   /** Of a thread that has ended Node says that its loop was idle for -1, at once (src/node_worker.cc, `LoopIdleTime`); its event comes later. */
   look(): void {
-    const { idle = 0 } = this.#worker?.performance?.eventLoopUtilization() ?? {};
+    const { idle = 0 } = this.#worker?.performance?.eventLoopUtilization?.() ?? {}; // Deno has none
     if (idle < 0 && !this.#stopped) this.#failure ??= new Error('it was ended');
   }
 

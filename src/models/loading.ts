@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { isScale, quantizedTensors, readQuantized, readScales, scalesOf } from '../checkpoint/quantized.ts';
+import { IntegerRoom, isScale, quantizedTensors, readQuantized, readScales, scalesOf } from '../checkpoint/quantized.ts';
 import type { NamedTensor } from '../checkpoint/safetensors.ts';
 import { ArgumentError, CheckpointError } from '../errors.ts';
 import type { ProgressCallback } from '../hub/progress.ts';
@@ -54,13 +54,14 @@ export async function loadCheckpoint(
   const isResident = (parameter: Parameter): boolean => (block.get(parameter) ?? 0) < Math.max(1, resident) || !block.has(parameter);
 
   const scales = new Map<string, Float32Array>();
+  const room = new IntegerRoom();
   for (const parameter of rest) parameter.allocate();
   allocateBlocks(engine, blocks, resident);
   const fill = async (parameter: Parameter): Promise<void> => {
     const mean = parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined;
     const name = sources.get(parameter) as string;
     try {
-      await loadParameter(engine, parameter, { checkpoint, name, scales }, mean);
+      await loadParameter(engine, parameter, { checkpoint, name, scales, room }, mean);
     } catch (cause) {
       if (!(cause instanceof ArgumentError)) throw cause;
       throw new CheckpointError(`${checkpoint.name}: "${name}": ${cause.message}`, { cause }); // what a layer has against it
@@ -208,11 +209,11 @@ function bytesOf(checkpoint: Checkpoint, name: string): number {
 async function loadParameter(
   engine: Engine,
   parameter: Parameter,
-  { checkpoint, name, scales }: { checkpoint: Checkpoint; name: string; scales: ReadonlyMap<string, Float32Array> },
+  { checkpoint, name, ...kept }: { checkpoint: Checkpoint; name: string; scales: ReadonlyMap<string, Float32Array>; room: IntegerRoom },
   mean: Float32Array | undefined,
 ): Promise<void> {
   const { dtype } = checkpoint.get(name);
-  if (dtype === 'int8' && parameter.loadQuantized) return parameter.loadQuantized(await readQuantized(checkpoint, name, scales));
+  if (dtype === 'int8' && parameter.loadQuantized) return parameter.loadQuantized(await readQuantized(checkpoint, name, kept));
   await engine.scopeAsync(async () => {
     const value: Float32 = place(engine, 'float32', parameter.dims);
     const target = addressOf(value);

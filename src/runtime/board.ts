@@ -18,6 +18,9 @@ export const MOST_THREADS = 64;
 /** Looks at the board before a thread goes to sleep: some 50 microseconds, longer than what lies between two kernels of a run. */
 const LOOKS = 5000;
 
+/** Milliseconds, of which systems make a little more. */
+const NAP = 0.05;
+
 /** Bytes of a board. */
 const ROOM = HEAD_WORDS * 4 + MOST_PARTS * (2 * 4 + MOST_ARGUMENTS * 8) + 4 * MOST_THREADS;
 
@@ -71,7 +74,8 @@ export class Board {
     Atomics.store(this.#head, DONE, 0);
     Atomics.store(this.#head, FAILED, 0);
     Atomics.store(this.#head, TICKET, (this.#job << (2 * COUNT_BITS)) | (calls.length << COUNT_BITS));
-    Atomics.notify(this.#head, TICKET);
+    // A thread that wakes up may have been put behind this one, on the same processor: whoever makes way comes back on another.
+    if (Atomics.notify(this.#head, TICKET) > 0) sleep(this.#head, DONE, 0, NAP);
   }
 
   /** Takes part after part of the job at hand until there are none; what goes wrong in one is for {@link finish} to tell. */
