@@ -24,7 +24,7 @@ export interface LockOptions {
  * once where the process can be looked for, else when it has shown no sign of life for ten minutes.
  */
 export class IndexLock {
-  /** Those of this process: another with its number is one that could not be removed. */
+  /** Those that this process has or tries to get: another with its number is one that could not be removed. */
   static readonly #held = new Set<string>();
 
   readonly folder: string;
@@ -34,7 +34,6 @@ export class IndexLock {
   private constructor(folder: string, content: string) {
     this.folder = folder;
     this.#content = content;
-    IndexLock.#held.add(content);
     const touch = (): void => {
       const now = new Date();
       utimes(lockPath(folder), now, now).catch(() => {}); // if it is lost, check() tells
@@ -44,9 +43,19 @@ export class IndexLock {
   }
 
   /** Waits for its turn. @throws {HostError} where no file can be written; the signal's reason */
-  static async take(folder: string, { signal, onWait }: LockOptions): Promise<IndexLock> {
-    const path = lockPath(folder);
+  static async take(folder: string, options: LockOptions): Promise<IndexLock> {
     const content = JSON.stringify({ pid: process.pid, place: await processPlace(), token: Math.random().toString(36).slice(2) });
+    IndexLock.#held.add(content);
+    try {
+      return await IndexLock.#take(folder, content, options);
+    } catch (error) {
+      IndexLock.#held.delete(content);
+      throw error;
+    }
+  }
+
+  static async #take(folder: string, content: string, { signal, onWait }: LockOptions): Promise<IndexLock> {
+    const path = lockPath(folder);
     for (let isTold = false; ; ) {
       signal.throwIfAborted();
       if (await orHostError(path, create(path, content))) return new IndexLock(folder, content);

@@ -60,6 +60,20 @@ test('one at a time has the lock, also where that of a killed process is taken o
     }
   }));
 
+test('a lock of this process that could not be removed is taken over, and one that it has is waited for', () =>
+  withFolder(async (folder) => {
+    const first = await take(folder);
+    const content = readFileSync(lockFile(folder), 'utf8');
+    const second = take(folder);
+    await delay(300);
+    assert.is(readFileSync(lockFile(folder), 'utf8'), content);
+    await first.release();
+    await (await second).release();
+    writeFileSync(lockFile(folder), content);
+    await (await take(folder)).release();
+    assert.equal(readdirSync(folder), []);
+  }));
+
 test('a lock that was not written to its end, or shows no sign of life for long, is taken over; others are waited for', () =>
   withFolder(async (folder) => {
     const foreign = JSON.stringify({ pid: 1, place: `not ${hostname()}`, token: 'x' });

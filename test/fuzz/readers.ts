@@ -101,10 +101,9 @@ const QUANTIZED = ((): Uint8Array<ArrayBuffer> => {
     JSON.stringify({
       'a.weight': { dtype: 'I8', shape: [2, 4], data_offsets: [0, 8] },
       'a.weight_scale': { dtype: 'F32', shape: [2, 1], data_offsets: [8, 16] },
-      'a.input_scale': { dtype: 'F32', shape: [4], data_offsets: [16, 32] },
     }).padEnd(248),
   );
-  return bytes(new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer), header, new Uint8Array(8), float32(1, 2, 1, 2, 3, 4));
+  return bytes(new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer), header, new Uint8Array(8), float32(1, 2));
 })();
 
 /** A model of a few numbers: 12 in 3 blocks, patches of 4, 2 channels. */
