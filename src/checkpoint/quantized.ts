@@ -88,9 +88,11 @@ export async function readScales(checkpoint: Checkpoint, name: string): Promise<
     throw new CheckpointError(`${place}: expected float32 [${wanted}], a scale for every ${GROUP} inputs, found ${dtype} [${dims}]`);
   }
   const { data } = (await checkpoint.read(name)) as Tensor<'float32'>;
-  const wrong = data.findIndex((scale) => !(scale > 0 && scale < Number.POSITIVE_INFINITY));
-  if (wrong !== -1)
-    throw new CheckpointError(`${place}: expected finite scales above 0, found ${data[wrong]} at ${wrong}: quantise the model anew`);
+  for (let i = 0; i < data.length; i++) {
+    const scale = data[i] as number;
+    if (scale > 0 && scale < Number.POSITIVE_INFINITY) continue;
+    throw new CheckpointError(`${place}: expected finite scales above 0, found ${scale} at ${i}: quantise the model anew`);
+  }
   return data;
 }
 

@@ -23,7 +23,7 @@ export interface Downloads {
   setting(name: string): string | undefined;
   /** The place where downloads are kept: a folder on hosts with files, elsewhere the name of a cache. */
   cache(place: string): DownloadCache;
-  hash(algorithm: 'sha1' | 'sha256'): Hash;
+  hash(algorithm: 'sha1' | 'sha256'): Promise<Hash>;
 }
 
 /** A digest of bytes that come one piece after another. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -126,12 +125,18 @@ const helpers: Helpers = {
   },
 };
 
+/** Bytes that are read at a time at least: each question is a round trip to a thread of the host, and most tensors are small. */
+const READ_AHEAD = 2 ** 19;
+
 class NodeFile implements RandomAccess {
   readonly name: string;
   readonly size: number;
   readonly #changed: number;
   readonly #handle: FileHandle;
   #buffer = new Uint8Array(0);
+  /** Where in the file the buffer begins, and how many bytes of it are there. */
+  #from = 0;
+  #held = 0;
 
   private constructor(name: string, { size, mtimeMs }: Stats, handle: FileHandle) {
     this.name = name;
@@ -147,13 +152,26 @@ class NodeFile implements RandomAccess {
     return new NodeFile(path, await handle.stat(), handle);
   }
 
-  /** Bytes are good only if nobody has written to the file since it was opened; a file that took its name does not matter. */
-
   async read(offset: number, length: number): Promise<Uint8Array> {
-    if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
-    let done = 0;
-    while (done < length) {
-      const { bytesRead } = await this.#handle.read(this.#buffer, done, length - done, offset + done);
+    const skipped = offset - this.#from;
+    if (skipped < 0 || skipped + length > this.#held) await this.#look(offset, length);
+    return this.#buffer.subarray(offset - this.#from, offset - this.#from + length);
+  }
+
+  /**
+   * Reads on from what is held. Bytes are good only if nobody has written to the file since it was opened; a file that took its name does not
+   * matter.
+   */
+  async #look(offset: number, length: number): Promise<void> {
+    const skipped = offset - this.#from;
+    const kept = skipped < 0 ? 0 : Math.max(0, this.#held - skipped);
+    const end = Math.max(length, Math.min(kept + READ_AHEAD, this.size - offset));
+    const buffer = this.#buffer.length < end ? new Uint8Array(end) : this.#buffer;
+    if (kept > 0) buffer.set(this.#buffer.subarray(skipped, this.#held));
+    this.#buffer = buffer;
+    this.#held = 0; // should the file fail
+    for (let done = kept; done < end; ) {
+      const { bytesRead } = await this.#handle.read(buffer, done, end - done, offset + done);
       if (bytesRead === 0) {
         throw new HostError(
           `${this.name}: expected ${length} bytes at ${offset}, found ${done}: the file became shorter while it was read`,
@@ -165,7 +183,8 @@ class NodeFile implements RandomAccess {
     if (size !== this.size || mtimeMs !== this.#changed) {
       throw new HostError(`${this.name}: expected the file that was opened, found that it was written to while it was read: open it again`);
     }
-    return this.#buffer.subarray(0, length);
+    this.#from = offset;
+    this.#held = end;
   }
 
   close(): Promise<void> {
@@ -256,7 +275,8 @@ const downloads: Downloads = {
     }
   },
   cache: (place) => new DiskCache(place, files),
-  hash(algorithm) {
+  async hash(algorithm) {
+    const { createHash } = await import('node:crypto'); // the slowest import of all, which most processes never need
     const hash = createHash(algorithm);
     return { update: (bytes) => hash.update(bytes), digest: () => hash.digest('hex') };
   },

@@ -9,7 +9,7 @@ const BASE = 'https://dinov2-wasm.invalid/';
 export const webDownloads: Downloads = {
   setting: () => undefined,
   cache: (place) => new PieceCache(globalThis.caches ? cacheStore(globalThis.caches, place) : memoryStore()),
-  hash: sha,
+  hash: async (algorithm) => sha(algorithm),
 };
 
 /** A Cache of this name. */

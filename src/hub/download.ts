@@ -31,7 +31,7 @@ async function fill(target: Download, client: HubClient, file: RemoteFile, optio
   const { signal, progress } = options;
   if (target.size > file.size) await target.clear();
   const isResumed = target.size > 0;
-  const hash = host.downloads.hash(file.hash.length === 64 ? 'sha256' : 'sha1');
+  const hash = await host.downloads.hash(file.hash.length === 64 ? 'sha256' : 'sha1');
   if (file.hash.length === 40) hash.update(new TextEncoder().encode(`blob ${file.size}\0`)); // as git does
   for await (const bytes of target.read()) {
     signal?.throwIfAborted();

@@ -39,11 +39,7 @@ abstract class FloatMatrix extends PackedMatrix {
   }
 
   setBias(bias: Float32): void {
-    checkDims('bias', [this.outputs], bias.dims);
-    const { data } = bias;
-    for (let i = 0; i < this.outputs; i += PANEL) {
-      this.engine.write(this.address + (i / PANEL) * this.#panelBytes, data.subarray(i, i + PANEL));
-    }
+    this.putBiases(bias, this.address, this.#panelBytes);
   }
 
   normalized(x: Float32, weight: Float32, bias: Float32, epsilon: number): Float32 {

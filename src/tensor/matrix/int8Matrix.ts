@@ -62,11 +62,7 @@ export class Int8Matrix extends PackedMatrix {
   }
 
   setBias(bias: Float32): void {
-    checkDims('bias', [this.outputs], bias.dims);
-    const { data } = bias;
-    for (let i = 0; i < this.outputs; i += PANEL) {
-      this.engine.write(this.#address + (i / PANEL) * this.#panelBytes, data.subarray(i, i + PANEL));
-    }
+    this.putBiases(bias, this.#address, this.#panelBytes);
   }
 
   unpack(): { weight: Float32; bias: Float32 } {

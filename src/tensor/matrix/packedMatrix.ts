@@ -1,5 +1,6 @@
 import type { Engine } from '../../runtime/engine.ts';
 import { type Activation, PANEL } from '../../runtime/kernels.ts';
+import type { Address } from '../../runtime/memory.ts';
 import type { KernelCall } from '../../runtime/threads.ts';
 import { checkDims, type Float32 } from '../place.ts';
 import { sizeOf, Tensor } from '../tensor.ts';
@@ -101,6 +102,17 @@ export abstract class PackedMatrix {
   protected checkQuantized({ integers, scales }: QuantizedWeight): void {
     checkDims('integers', [this.outputs * this.inputs], [integers.length]);
     checkDims('scales', [this.outputs * groupsOf(this.inputs)], [scales.length]);
+  }
+
+  /** Writes biases (outputs) to the front of each panel. */
+  protected putBiases(bias: Float32, address: Address, panelBytes: number): void {
+    checkDims('bias', [this.outputs], bias.dims);
+    const { engine, panels } = this;
+    engine.scope(() => {
+      const all = engine.allocate(panels * PANEL * 4); // what is behind the last one is never used
+      engine.write(all, bias.data);
+      engine.call('f32_copy_rows', panels, PANEL, all, PANEL, address, panelBytes / 4);
+    });
   }
 
   protected checkAdd(x: Operand, scale: Float32, y: Float32): void {
