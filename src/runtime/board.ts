@@ -15,8 +15,13 @@ const COUNT_MASK = (1 << COUNT_BITS) - 1;
 /** Threads that a board has room for, the one that pins the jobs included. */
 export const MOST_THREADS = 64;
 
-/** Looks at the board before a thread goes to sleep: some 50 microseconds, longer than what lies between two kernels of a run. */
-const LOOKS = 5000;
+/**
+ * Looks at the board before a thread goes to sleep for want of a job: some milliseconds. Threads that sleep within a run wake late, and often on the
+ * processor of the one that wakes them.
+ */
+const LOOKS_FOR_A_JOB = 500_000;
+/** And for others to end theirs: some tenths of one, for they may need this processor. */
+const LOOKS_FOR_THE_END = 50_000;
 
 /** Milliseconds, of which systems make a little more. */
 const NAP = 0.05;
@@ -109,7 +114,7 @@ export class Board {
     for (let looks = 0; ; looks++) {
       const done = Atomics.load(this.#head, DONE);
       if (done === parts) return Atomics.load(this.#head, FAILED) ? 'failed' : undefined;
-      if (looks < LOOKS) continue;
+      if (looks < LOOKS_FOR_THE_END) continue;
       sleep(this.#head, DONE, done, 100);
       if (hasLost() && Atomics.load(this.#head, DONE) !== parts) return 'lost';
       if (done !== last) since = performance.now();
@@ -121,7 +126,7 @@ export class Board {
   /** Sleeps until a job is pinned up. */
   wait(): void {
     const seen = Atomics.load(this.#head, TICKET);
-    for (let looks = 0; looks < LOOKS; looks++) {
+    for (let looks = 0; looks < LOOKS_FOR_A_JOB; looks++) {
       if (Atomics.load(this.#head, TICKET) !== seen) return;
     }
     Atomics.wait(this.#head, TICKET, seen);

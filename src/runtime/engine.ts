@@ -18,8 +18,8 @@ export interface EngineOptions {
   memoryLimit?: number;
 }
 
-/** Parts a thread gets of a job, so that one that is held up by others leaves the rest to its fellows. */
-const PARTS_A_THREAD = 3;
+/** Rounds in which a job is given out, a part to each thread: each round takes half of what is left, so that threads end almost together. */
+const ROUNDS = 5;
 
 type Step = () => void;
 
@@ -133,7 +133,7 @@ export class Engine {
   /** How many parts {@link parallel} makes of `count` items, which it cuts at multiples of `grain` only. */
   parts(count: number, grain: number): number {
     const grains = Math.ceil(count / grain);
-    return Math.min(grains, this.threads === 1 ? 1 : PARTS_A_THREAD * this.threads);
+    return Math.min(grains, this.threads === 1 ? 1 : ROUNDS * this.threads);
   }
 
   /**
@@ -143,12 +143,22 @@ export class Engine {
   parallel(count: number, grain: number, cut: (first: number, items: number, part: number) => KernelCall): void {
     const parts = this.parts(count, grain);
     const grains = Math.ceil(count / grain);
-    this.together(
-      Array.from({ length: parts }, (_, part) => {
-        const first = Math.floor((grains * part) / parts) * grain;
-        return cut(first, Math.min(count, Math.floor((grains * (part + 1)) / parts) * grain) - first, part);
-      }),
-    );
+    const calls: KernelCall[] = [];
+    for (let part = 0, first = 0; part < parts; part++) {
+      const end = Math.min(count, Math.floor(grains * this.#before(part + 1, parts)) * grain);
+      if (end > first) calls.push(cut(first, end - first, part));
+      first = end;
+    }
+    this.together(calls);
+  }
+
+  /** The share of a job that comes before a part of it. */
+  #before(part: number, parts: number): number {
+    const { threads } = this;
+    if (parts < ROUNDS * threads) return part / parts;
+    const round = Math.min(Math.floor(part / threads), ROUNDS - 1);
+    const given = part / threads - round; // of this round, of which all but the last leave as much again
+    return 1 - 2 ** -round * (1 - (round === ROUNDS - 1 ? given : given / 2));
   }
 
   /** Makes calls that do not depend on one another, the threads sharing them. */
