@@ -1,4 +1,5 @@
-// npm run test:fuzz -- --runs 100000 [--seed 1] [--reader NAME]: each reader in a process of its own, in an empty folder, with a limit of memory.
+// npm run test:fuzz -- --runs 100000 [--seed 1] [--reader NAME] [--patience 30]: each reader in a process of its own, in an empty folder, with a limit
+// of memory; without a word for so many seconds it counts as hanging.
 import { fork } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,12 +9,15 @@ import { parseArgs } from 'node:util';
 import { READERS } from './readers.ts';
 import type { Report } from './worker.ts';
 
-/** Without a word for so long, a process hangs. In milliseconds. */
-const PATIENCE = 30_000;
 const FLAGS = ['--max-old-space-size=512', '--conditions=dinov2-source', '--import', import.meta.resolve('tsx')];
 
 const { values } = parseArgs({
-  options: { runs: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' }, reader: { type: 'string' } },
+  options: {
+    runs: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: '1' },
+    reader: { type: 'string' },
+    patience: { type: 'string', default: '30' },
+  },
 });
 const chosen = READERS.filter(({ name }) => values.reader === undefined || name === values.reader);
 console.log('| reader | inputs | read | refused by name | found | seconds | peak MiB |\n|---|---|---|---|---|---|---|');
@@ -33,10 +37,10 @@ async function run(name: string): Promise<void> {
       problems.push(`seed ${last.seed} or the 100 after it: hangs`);
       child.kill('SIGKILL');
     };
-    let timer = setTimeout(hangs, PATIENCE);
+    let timer = setTimeout(hangs, Number(values.patience) * 1000);
     child.on('message', (report: Report) => {
       clearTimeout(timer);
-      timer = setTimeout(hangs, PATIENCE);
+      timer = setTimeout(hangs, Number(values.patience) * 1000);
       last = report;
       problems.push(...report.problems);
     });
