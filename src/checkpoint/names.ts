@@ -146,6 +146,7 @@ export function rename(checkpoint: Checkpoint, rules: readonly Rule[]): Checkpoi
 }
 
 function applyRule(where: string, entries: ReadonlyMap<string, Entry>, { from, to }: Rule): ReadonlyMap<string, Entry> {
+  if (![...entries.keys()].some((name) => find(name, from))) return entries;
   const result = new Map<string, Entry>();
   const done = new Set<string>();
   for (const [name, entry] of entries) {
@@ -168,10 +169,10 @@ function put(where: string, entries: Map<string, Entry>, name: string, entry: En
 
 /** The name with other words in the place of one of `words`, as a function of these; undefined where it has none of them. */
 function find(name: string, words: readonly string[]): ((other: string) => string) | undefined {
-  const parts = name.split('.');
   for (const word of words) {
     const pattern = word.split('.');
     if (!pattern.every((part) => part === '*' || name.includes(part))) continue; // most names, and soon
+    const parts = name.split('.');
     const at = parts.findIndex((_, i) => pattern.every((part, j) => matches(part, parts[i + j])));
     if (at === -1) continue;
     const number = parts[at + pattern.lastIndexOf('*')] as string;
