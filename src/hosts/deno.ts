@@ -1,4 +1,6 @@
-import type { Host } from './host.ts';
-import { host as node } from './node.ts';
+import type { Host, Threads } from './host.ts';
+import { NodeThread, host as node } from './node.ts';
 
-export const host: Host = { ...node, name: 'deno' };
+const threads: Threads = { ...(node.threads as Threads), start: (data) => new NodeThread(data) }; // whose loop cannot be asked
+
+export const host: Host = { ...node, name: 'deno', threads };

@@ -12,40 +12,45 @@ import { removeStale, temporaryName } from './temporary.ts';
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-class NodeThread implements Thread {
-  #worker: Worker | undefined;
+/** A thread whose end is known when its event has come. */
+export class NodeThread implements Thread {
+  protected readonly worker: Worker | undefined;
   #stopped = false;
   #failure: Error | undefined;
 
   constructor(data: unknown) {
     try {
-      this.#worker = startWorker('runtime/thread.js', data);
+      this.worker = startWorker('runtime/thread.js', data);
     } catch (error) {
       this.#failure = error as Error; // a bundle whose script of threads is not where it should be
       return;
     }
-    this.#worker.unref();
-    this.#worker.once('error', (error: Error) => {
+    this.worker.unref();
+    this.worker.once('error', (error: Error) => {
       this.#failure = error;
     });
-    this.#worker.once('exit', (code) => {
-      if (!this.#stopped) this.#failure ??= new Error(`it exited with code ${code}`);
-    });
+    this.worker.once('exit', (code) => this.hasEnded(new Error(`it exited with code ${code}`)));
   }
 
   get failure(): Error | undefined {
     return this.#failure;
   }
 
-  /** Of a thread that has ended Node says that its loop was idle for -1, at once (src/node_worker.cc, `LoopIdleTime`); its event comes later. */
-  look(): void {
-    const { idle = 0 } = this.#worker?.performance?.eventLoopUtilization?.() ?? {}; // Deno has none
-    if (idle < 0 && !this.#stopped) this.#failure ??= new Error('it was ended');
-  }
-
   stop(): void {
     this.#stopped = true;
-    void this.#worker?.terminate();
+    void this.worker?.terminate();
+  }
+
+  protected hasEnded(why: Error): void {
+    if (!this.#stopped) this.#failure ??= why;
+  }
+}
+
+/** And at once: of a thread that has ended Node says that its loop was idle for -1 (src/node_worker.cc, `LoopIdleTime`). */
+class WatchedThread extends NodeThread {
+  look(): void {
+    const { idle = 0 } = this.worker?.performance.eventLoopUtilization() ?? {};
+    if (idle < 0) this.hasEnded(new Error('it was ended'));
   }
 }
 
@@ -56,7 +61,7 @@ function startWorker(script: 'runtime/thread.js' | HelperScript, data?: unknown)
 
 const threads: Threads = {
   available: availableParallelism(),
-  start: (data) => new NodeThread(data),
+  start: (data) => new WatchedThread(data),
   async received() {
     await pause(); // its loop has begun then, of which `look` hears
     return workerData;
