@@ -26,5 +26,5 @@ export { i8_probe } from './quantize/i8_probe';
 export { i8_layer_norm, i8_quantize } from './quantize/i8_quantize';
 export { f32_resample } from './resample/f32_resample';
 export { u8_resample_horizontal, u8_resample_vertical } from './resample/u8_resample';
-export { f32_dot_rows } from './search/f32_dot_rows';
 export { i8_dot_rows } from './search/i8_dot_rows';
+export { i8_quantize_rows } from './search/i8_quantize_rows';

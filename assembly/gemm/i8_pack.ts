@@ -79,13 +79,7 @@ export function i8_quantize_weights(n: i32, k: i32, group: i32, x: usize, q: usi
     for (let first = 0; first < k; first += group, scales += 4) {
       const count = <usize>min(group, k - first);
       const whole = count & ~3;
-      let bits = i32x4.splat(0); // of magnitudes: as integers they are in the same order, and NaN is above all
-      for (let i: usize = 0; i < whole; i += 4) bits = i32x4.max_s(bits, v128.and(v128.load(x + (i << 2)), i32x4.splat(0x7fffffff)));
-      if (whole < count) bits = i32x4.max_s(bits, v128.and(loadTail(x + (whole << 2), <i32>(count - whole)), i32x4.splat(0x7fffffff)));
-      const largest = reinterpret<f32>(
-        max(max(i32x4.extract_lane(bits, 0), i32x4.extract_lane(bits, 1)), max(i32x4.extract_lane(bits, 2), i32x4.extract_lane(bits, 3))),
-      );
-      const scale = largest / 127;
+      const scale = magnitude(<i32>count, x) / 127;
       const known = scale >= SMALLEST_SCALE && scale < Infinity;
       const inverse = f32x4.splat(known ? <f32>1.0 / scale : 0);
       for (let i: usize = 0; i < whole; i += 4) store<i32>(q + i, integers(v128.load(x + (i << 2)), inverse));
@@ -100,12 +94,31 @@ export function i8_quantize_weights(n: i32, k: i32, group: i32, x: usize, q: usi
   }
 }
 
+/** The largest magnitude of x (count), infinite or NaN if there is one. */
+// @ts-ignore: decorator
+@inline
+export function magnitude(count: i32, x: usize): f32 {
+  const end = x + (<usize>(count & ~3) << 2);
+  const positive = i32x4.splat(0x7fffffff);
+  let bits = count & 3 ? v128.and(loadTail(end, count & 3), positive) : i32x4.splat(0); // as integers they are in the same order, and NaN is above all
+  for (let at = x; at < end; at += 16) bits = i32x4.max_s(bits, v128.and(v128.load(at), positive));
+  return reinterpret<f32>(
+    max(max(i32x4.extract_lane(bits, 0), i32x4.extract_lane(bits, 1)), max(i32x4.extract_lane(bits, 2), i32x4.extract_lane(bits, 3))),
+  );
+}
+
 /** The nearest integers of four numbers, none of which is beyond 127 scales; 0 for NaN. */
 // @ts-ignore: decorator
 @inline
 function integers(x: v128, inverse: v128): i32 {
-  const wide = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverse)));
-  const words = i16x8.narrow_i32x4_s(wide, wide);
+  return narrow(i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverse))));
+}
+
+/** Four integers of -128 to 127 as bytes. */
+// @ts-ignore: decorator
+@inline
+export function narrow(integers: v128): i32 {
+  const words = i16x8.narrow_i32x4_s(integers, integers);
   return i32x4.extract_lane(i8x16.narrow_i16x8_s(words, words), 0);
 }
 

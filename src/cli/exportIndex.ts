@@ -46,7 +46,9 @@ function npyFiles(path: string, images: readonly IndexedImage[], width: number):
       path,
       async write(writer) {
         await writer.write(npyHeader({ dtype: 'float32', dims: [images.length, width] }));
-        for await (const { buffer } of vectorPieces(images, width)) await writer.write(new Uint8Array(buffer));
+        for await (const { buffer, byteOffset, byteLength } of vectorPieces(images, width)) {
+          await writer.write(new Uint8Array(buffer, byteOffset, byteLength));
+        }
       },
     },
     { path: path.replace(/\.npy$/i, '.txt'), write: (writer) => writer.write(names) },

@@ -114,14 +114,19 @@ export function sortedByName(images: Iterable<IndexedImage>): IndexedImage[] {
   return [...images].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** The features of images as one tensor: (images, width). */
+/** The features of images as one tensor (images, width), not to be written to: those that are side by side in memory, as from a file, are not copied. */
 export function vectorsOf(images: readonly IndexedImage[], width: number): Float32 {
-  const vectors = new Tensor('float32', new Float32Array(images.length * width), [images.length, width]);
+  const dims = [images.length, width];
+  const { buffer, byteOffset = 0 } = images[0]?.vector ?? {};
+  const isAside = ({ vector }: IndexedImage, i: number): boolean =>
+    vector.buffer === buffer && vector.byteOffset === byteOffset + i * width * Float32Array.BYTES_PER_ELEMENT;
+  if (buffer && images.every(isAside)) return new Tensor('float32', new Float32Array(buffer, byteOffset, images.length * width), dims);
+  const vectors = new Tensor('float32', new Float32Array(images.length * width), dims);
   for (const [i, { vector }] of images.entries()) vectors.data.set(vector, i * width);
   return vectors;
 }
 
-/** The features of images one after the other, without a copy of all of them. */
+/** The features of images one after the other, not to be written to, without a copy of all of them. */
 export async function* vectorPieces(images: readonly IndexedImage[], width: number): AsyncGenerator<Float32Array<ArrayBuffer>> {
   for (let i = 0; i < images.length; i += ROWS) yield vectorsOf(images.slice(i, i + ROWS), width).data;
 }

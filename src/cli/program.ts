@@ -19,7 +19,7 @@ import { CLASSIFIERS, fitProbe, testProbe } from './probe.ts';
 import { showDownloads } from './progress.ts';
 import { addQuantize } from './quantize.ts';
 import { FORMATS, type Format } from './results.ts';
-import { findDuplicates, indexFolder, SCANS, searchImages } from './search.ts';
+import { findDuplicates, indexFolder, searchImages } from './search.ts';
 import { segmentImages } from './segment.ts';
 import { serveRequests } from './serve.ts';
 import { inTime, lineOf, type Terminal } from './terminal.ts';
@@ -261,9 +261,6 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     options: [
       new Option('--index <folder>', 'the folder that was indexed').default('.'),
       new Option('--top <number>', 'how many').argParser(integer(1)).default(10),
-      new Option('--scan <kind>', 'the numbers of the first look at all features; int8 is faster, and the best are compared exactly')
-        .choices(SCANS)
-        .default('float32'),
       htmlOption(),
     ],
     examples: [

@@ -40,12 +40,7 @@ export interface SearchOptions extends ModelChoice {
   /** The folder that was indexed. Default the current one. */
   readonly index?: string;
   readonly top?: number;
-  /** What is compared first. Default float32. */
-  readonly scan?: (typeof SCANS)[number];
 }
-
-/** The numbers that all features of an index are compared in; the best are compared exactly. */
-export const SCANS = ['float32', 'int8'] as const;
 
 export interface DuplicatesOptions {
   readonly json?: boolean;
@@ -140,7 +135,7 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
 
 /** `dinov2 search`: the images of an index that are most like each of others. @returns how many of these could not be used */
 export async function searchImages(inputs: readonly string[], options: SearchOptions, terminal: Terminal): Promise<number> {
-  const { index: folder = '.', top = 10, json = false, html, scan = 'float32' } = options;
+  const { index: folder = '.', top = 10, json = false, html } = options;
   const { stdout, stderr, signal } = terminal;
   const { model: known, images } = await openIndex(folder);
   const { images: queries, problems } = await findImages(inputs, options);
@@ -148,12 +143,12 @@ export async function searchImages(inputs: readonly string[], options: SearchOpt
   const { exifOrientation } = known;
   const setup = await setUpModel({ ...options, exifOrientation }, terminal, { images: queries.length });
   const { encoder, model } = await openIndexEncoder(setup, { ...known, name: options.model ?? 'the demonstration' });
-  const vectors = new VectorIndex(known.probe.length, { dtype: scan, threads: options.threads ?? 'auto' });
+  const vectors = new VectorIndex(known.probe.length, { threads: options.threads ?? 'auto' });
   let failed = problems.length;
   try {
     checkModel(folder, known, model);
     const all = [...images.values()];
-    for (let i = 0; i < all.length; i += 4096) vectors.add(vectorsOf(all.slice(i, i + 4096), known.probe.length));
+    for (let i = 0; i < all.length; i += 4096) vectors.add(vectorsOf(all.slice(i, i + 4096), known.probe.length), { copy: false });
     const pipe = new Pipe(stdout);
     const results: { image: string; neighbors: GalleryImage[] }[] = [];
     for (const image of queries) {

@@ -99,7 +99,7 @@ async function searchIndex(
   checkModel(folder, index.model, { name: model ?? 'the demonstration', pooling, exifOrientation, probe });
   const images = [...index.images.values()];
   const vectors = new VectorIndex(expected.length, { threads });
-  for (let i = 0; i < images.length; i += ROWS) vectors.add(vectorsOf(images.slice(i, i + ROWS), expected.length));
+  for (let i = 0; i < images.length; i += ROWS) vectors.add(vectorsOf(images.slice(i, i + ROWS), expected.length), { copy: false });
   return { names: images.map(({ name }) => name), vectors, pooling };
 }
 

@@ -1,7 +1,7 @@
 import { ArgumentError, DisposedError } from '../errors.ts';
 import type { KernelBuild } from '../hosts/host.ts';
 import { chooseBuild, kernelModule } from './builds.ts';
-import { type IntegerForm, integerForm } from './features.ts';
+import { type IntegerForm, integerForm, multipliesBytes } from './features.ts';
 import { instantiate, type KernelName, type Kernels } from './kernels.ts';
 import { type Address, Memory, PAGE } from './memory.ts';
 import { countThreads, type KernelCall, ThreadPool } from './threads.ts';
@@ -42,6 +42,8 @@ export class Engine {
   readonly build: KernelBuild;
   /** How this host multiplies integers. */
   readonly integerForm: IntegerForm;
+  /** Whether it multiplies signed bytes by bytes of 0 to 127 as they are. */
+  readonly multipliesBytes: boolean;
   /** How many threads share the work. */
   readonly threads: number;
   readonly #memory: Memory;
@@ -65,6 +67,7 @@ export class Engine {
     this.#memory = new Memory({ shared, ...(memoryLimit !== undefined && { limit: memoryLimit }) });
     this.#kernels = instantiate(module, this.#memory.wasm);
     this.integerForm = integerForm(this.#kernels);
+    this.multipliesBytes = multipliesBytes(this.#kernels);
     if (shared) this.#pool = new ThreadPool(this.threads, this.#kernels, module, this.#memory.wasm);
     this.#bytes = new Uint8Array(this.#memory.wasm.buffer as ArrayBuffer);
   }

@@ -22,12 +22,20 @@ export function hasRelaxedSimd(): boolean {
 export type IntegerForm = 'pairs' | 'unsigned' | 'signed';
 
 /**
- * The form that this host multiplies exactly and fastest. The dot product of relaxed SIMD promises a result for signed by 0 to 127 only; what it
- * does beyond tells the machines apart: x64 with VNNI multiplies signed by unsigned, ARM signed by signed, exactly; x64 without VNNI saturates
- * sums of two at 16 bits and gains nothing; Node 20, behind a flag, is wrong even within what is promised.
+ * Whether the dot product of relaxed SIMD is what it promises for signed bytes by 0 to 127: it is on every host but Node 20 behind a flag; the
+ * baseline build has none.
  */
-export function integerForm({ i8_probe: dot }: Pick<Kernels, 'i8_probe'>): IntegerForm {
-  if (dot(127, 127) !== 4 * 127 * 127 || dot(-128, 127) !== 4 * -128 * 127) return 'pairs';
+export function multipliesBytes({ i8_probe: dot }: Pick<Kernels, 'i8_probe'>): boolean {
+  return dot(127, 127) === 4 * 127 * 127 && dot(-128, 127) === 4 * -128 * 127;
+}
+
+/**
+ * The form that this host multiplies exactly and fastest. What the dot product of relaxed SIMD does beyond its promise tells the machines apart: x64
+ * with VNNI multiplies signed by unsigned, ARM signed by signed, exactly; x64 without VNNI saturates sums of two at 16 bits and gains nothing.
+ */
+export function integerForm(kernels: Pick<Kernels, 'i8_probe'>): IntegerForm {
+  const { i8_probe: dot } = kernels;
+  if (!multipliesBytes(kernels)) return 'pairs';
   const largest = dot(127, 255);
   if (largest === 4 * 127 * 255 && dot(-128, 255) === 4 * -128 * 255) return 'unsigned';
   if (largest === 4 * 127 * -1 && dot(-128, 128) === 4 * -128 * -128) return 'signed';

@@ -115,8 +115,18 @@ export interface Kernels {
     heads: Address,
     y: Address,
   ): void;
-  f32_dot_rows(n: number, k: number, x: Address, query: Address, y: Address): void;
-  i8_dot_rows(form: number, n: number, k: number, x: Address, scales: Address, query: Address, scale: number, y: Address): void;
+  i8_dot_rows(
+    bytes: number,
+    n: number,
+    k: number,
+    x: Address,
+    heads: Address,
+    query: Address,
+    zero: number,
+    scale: number,
+    y: Address,
+  ): void;
+  i8_quantize_rows(n: number, k: number, x: Address, q: Address, heads: Address, errors: Address): void;
   f32_softmax(rows: number, columns: number, x: Address, y: Address): void;
   f32_layer_norm(rows: number, columns: number, x: Address, weight: Address, bias: Address, epsilon: number, y: Address): void;
   f32_l2_norm(rows: number, columns: number, epsilon: number, x: Address, y: Address): void;

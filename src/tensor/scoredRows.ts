@@ -1,33 +1,47 @@
+import { ShapeError } from '../errors.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import type { Address } from '../runtime/memory.ts';
-import { FORMS } from './matrix/quantizedRows.ts';
-import { addressOf, checkDims, type Float32, placed } from './place.ts';
-
-export interface ScoredRowsOptions extends EngineOptions {
-  /** How rows are held: int8 with a scale a row is a quarter of the memory, which is what a search waits for. Default float32. */
-  dtype?: 'float32' | 'int8';
-}
 
 /** Rows of a block: its memory, and that of its scores, is taken at once. */
 const BLOCK = 16384;
+/** Rows that are made integers at a time. */
+const PIECE = 512;
+/** A query is made integers of 0 to so much, which relaxed SIMD promises to multiply exactly. */
+const MOST = 127;
+/** The rounding of a float32, relative. */
+const UNIT = 2 ** -24;
+/** More than what the roundings of rows to their length of 1, of their errors and of scores come to: fewer than ten, of numbers that may be up to 4 but hardly are. */
+const SLACK = 40 * UNIT;
 
 interface Block {
-  readonly rows: Address;
-  /** Of int8: one a row. */
-  readonly scales: Address;
+  readonly integers: Address;
+  /** Scales and sums (`assembly/search/i8_quantize_rows.ts`). */
+  readonly heads: Address;
+  /** By how much a row and its integers differ at most: the length of the difference. */
+  error: number;
 }
 
-/** Rows in the memory of an engine of their own, to be multiplied with one query after another. */
+/** A query of length 1 ~ scale * (integers - zero). */
+interface RoundedQuery {
+  readonly integers: Uint8Array;
+  readonly zero: number;
+  readonly scale: number;
+  /** The length of the difference. */
+  readonly error: number;
+}
+
+/**
+ * Directions of rows as 8-bit integers in the memory of an engine of their own, to be compared with one query after another. A quarter of the memory
+ * of floats is what a search has to wait for, and how far each score is off is known, so that those that matter can be looked at again.
+ */
 export class ScoredRows {
   readonly width: number;
-  readonly dtype: 'float32' | 'int8';
   readonly #engine: Engine;
   readonly #blocks: Block[] = [];
   #count = 0;
 
-  constructor(width: number, { dtype = 'float32', ...options }: ScoredRowsOptions = {}) {
+  constructor(width: number, options: EngineOptions = {}) {
     this.width = width;
-    this.dtype = dtype;
     this.#engine = new Engine(options);
   }
 
@@ -35,46 +49,71 @@ export class ScoredRows {
     return this.#count;
   }
 
-  /** Appends rows (n, width). @throws {ShapeError} {MemoryError} */
-  add(rows: Float32): void {
-    checkDims('rows', [-1, this.width], rows.dims);
-    const total = rows.dims[0] as number;
-    for (let done = 0; done < total; ) {
-      const place = this.#count % BLOCK;
-      if (place === 0) this.#blocks.push(this.#allocate());
-      const taken = Math.min(total - done, BLOCK - place);
-      this.#put(rows.slice(done, done + taken), this.#blocks.at(-1) as Block, place);
-      this.#count += taken;
-      done += taken;
+  /**
+   * Appends all rows (n, width), or none.
+   * @param lengths theirs (n), by which they are divided; 1 for those of length 0
+   * @throws {ShapeError} {MemoryError}
+   */
+  add(rows: Float32Array, lengths: Float64Array): void {
+    const { width } = this;
+    if (rows.length !== lengths.length * width) {
+      throw new ShapeError(`rows: expected ${lengths.length} of ${width} numbers, found ${rows.length} numbers`);
     }
+    const engine = this.#engine;
+    const count = this.#count + lengths.length;
+    while (this.#blocks.length * BLOCK < count) {
+      this.#blocks.push({ integers: engine.allocate(BLOCK * width), heads: engine.allocate(BLOCK * 8), error: 0 });
+    }
+    engine.scope(() => {
+      const units = new Float32Array(PIECE * width);
+      const errors = new Float32Array(PIECE);
+      const x = engine.allocate(units.byteLength);
+      const errorsAt = engine.allocate(errors.byteLength);
+      for (let done = 0; done < lengths.length; ) {
+        const block = this.#blocks[Math.floor(this.#count / BLOCK)] as Block;
+        const place = this.#count % BLOCK;
+        const taken = Math.min(lengths.length - done, BLOCK - place, PIECE);
+        for (let i = 0, from = done * width, to = 0; i < taken; i++) {
+          const length = lengths[done + i] as number;
+          for (let j = 0; j < width; j++, from++, to++) units[to] = (rows[from] as number) / length;
+        }
+        engine.write(x, units.subarray(0, taken * width));
+        engine.call('i8_quantize_rows', taken, width, x, block.integers + place * width, block.heads + place * 8, errorsAt);
+        engine.read(errorsAt, errors);
+        for (let i = 0; i < taken; i++) block.error = Math.max(block.error, errors[i] as number);
+        this.#count += taken;
+        done += taken;
+      }
+    });
   }
 
-  /** Calls `visit` with the products of the query and the rows, block by block: those from row `first` on, valid until it returns. */
-  score(query: Float32, visit: (scores: Float32Array, first: number) => void): void {
-    checkDims('query', [this.width], query.dims);
+  /**
+   * Calls `visit` with the cosines of a query of length 1, or 0, and the rows, block by block: those from row `first` on, valid until it returns. None
+   * is off by more than `error`.
+   * @throws {ShapeError}
+   */
+  score(query: Float64Array, visit: (scores: Float32Array, first: number, error: number) => void): void {
+    const { width } = this;
+    if (query.length !== width) throw new ShapeError(`query: expected ${width} numbers, found ${query.length}`);
     const engine = this.#engine;
+    const { integers, zero, scale, error } = rounded(query);
     engine.scope(() => {
-      const q = addressOf(placed(engine, query));
-      const small = engine.allocate(this.width);
-      const scaleAt = engine.allocate(4);
+      const q = engine.allocate(width);
+      engine.write(q, integers);
       const y = engine.allocate(BLOCK * 4);
-      const scale = new Float32Array(1);
-      if (this.dtype === 'int8') {
-        engine.call('i8_quantize_weights', 1, this.width, this.width, q, small, scaleAt);
-        engine.read(scaleAt, scale);
-      }
-      const form = FORMS[engine.integerForm].number;
       const scores = new Float32Array(BLOCK);
       for (const [i, block] of this.#blocks.entries()) {
         const count = Math.min(BLOCK, this.#count - i * BLOCK);
-        engine.parallel(count, 256, (first, items) => {
-          if (this.dtype === 'float32') return ['f32_dot_rows', items, this.width, block.rows + first * this.width * 4, q, y + first * 4];
-          const at = block.rows + first * this.width;
-          return ['i8_dot_rows', form, items, this.width, at, block.scales + first * 4, small, scale[0] as number, y + first * 4];
-        });
+        if (count <= 0) break; // blocks whose rows did not come
+        engine.parallel(count, 256, (first, items) => [
+          ...(['i8_dot_rows', Number(engine.multipliesBytes), items, width, block.integers + first * width] as const),
+          ...([block.heads + first * 8, q, zero, scale, y + first * 4] as const),
+        ]);
         const found = scores.subarray(0, count);
         engine.read(y, found);
-        visit(found, i * BLOCK);
+        // |x q - x' q'| <= |x - x'| |q| + |x'| |q - q'|, and |x'| <= 1 + |x - x'|
+        const off = block.error * (1 + width * UNIT);
+        visit(found, i * BLOCK, off + (1 + off) * error + SLACK);
       }
     });
   }
@@ -82,22 +121,18 @@ export class ScoredRows {
   dispose(): void {
     this.#engine.dispose();
   }
+}
 
-  #allocate(): Block {
-    const rows = this.#engine.allocate(BLOCK * this.width * (this.dtype === 'int8' ? 1 : 4));
-    return { rows, scales: this.dtype === 'int8' ? this.#engine.allocate(BLOCK * 4) : 0 };
+function rounded(query: Float64Array): RoundedQuery {
+  let [low, high] = [0, 0];
+  for (const x of query) {
+    low = Math.min(low, x);
+    high = Math.max(high, x);
   }
-
-  #put(rows: Float32, block: Block, first: number): void {
-    const engine = this.#engine;
-    if (this.dtype === 'float32') {
-      engine.write(block.rows + first * this.width * 4, rows.data);
-      return;
-    }
-    engine.scope(() => {
-      const x = addressOf(placed(engine, rows));
-      const at = block.rows + first * this.width;
-      engine.call('i8_quantize_weights', rows.dims[0] as number, this.width, this.width, x, at, block.scales + first * 4);
-    });
-  }
+  const scale = Math.fround((high - low) / MOST) || 1;
+  const zero = Math.round(-low / scale);
+  const integers = Uint8Array.from(query, (x) => Math.max(0, Math.min(MOST, Math.round(x / scale) + zero)));
+  let square = 0;
+  for (let i = 0; i < query.length; i++) square += ((query[i] as number) - scale * ((integers[i] as number) - zero)) ** 2;
+  return { integers, zero, scale, error: Math.sqrt(square) };
 }

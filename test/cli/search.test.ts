@@ -47,9 +47,6 @@ test('index, search and duplicates: an image finds itself first, and its copy', 
       [query, join(folder, 'copy.png')],
     );
     assert.ok(neighbors[0].score > 0.999999 && neighbors[2].score < neighbors[1].score);
-    const scanned = await dinov2(['search', query, '--index', folder, '--model', place.model, '--top', '3', '--scan', 'int8', '--json']);
-    const names = (text: string): string[] => JSON.parse(text)[0].neighbors.map((one: { image: string }) => one.image);
-    assert.equal(names(scanned.stdout), names(found.stdout));
     const groups = await dinov2(['duplicates', folder, '--threshold', '0.999999', '--json']);
     assert.equal(JSON.parse(groups.stdout), [[query, join(folder, 'copy.png')]]);
   }));

@@ -93,11 +93,4 @@ export const EQUIVALENT: readonly (Pick<Judged, 'path' | 'code' | 'original' | '
     replacement: 'true',
     reason: 'a product shared in another way has the same bits',
   },
-  {
-    path: 'src/tensor/scoredRows.ts',
-    code: "if (this.dtype === 'int8') {",
-    original: "this.dtype === 'int8'",
-    replacement: 'true',
-    reason: 'integers of the query that nobody reads',
-  },
 ];

@@ -64,7 +64,7 @@ const WORKS: Readonly<Record<string, () => Promise<void>>> = {
     await classify.dispose();
   },
   async index() {
-    const index = new VectorIndex(64, { dtype: pick(roll, ['float32', 'int8'] as const) });
+    const index = new VectorIndex(64);
     const rows = 2000;
     index.add(
       new Tensor(
