@@ -120,7 +120,9 @@ export function vectorsOf(images: readonly IndexedImage[], width: number): Float
   const { buffer, byteOffset = 0 } = images[0]?.vector ?? {};
   const isAside = ({ vector }: IndexedImage, i: number): boolean =>
     vector.buffer === buffer && vector.byteOffset === byteOffset + i * width * Float32Array.BYTES_PER_ELEMENT;
-  if (buffer && images.every(isAside)) return new Tensor('float32', new Float32Array(buffer, byteOffset, images.length * width), dims);
+  if (buffer instanceof ArrayBuffer && images.every(isAside)) {
+    return new Tensor('float32', new Float32Array(buffer, byteOffset, images.length * width), dims);
+  }
   const vectors = new Tensor('float32', new Float32Array(images.length * width), dims);
   for (const [i, { vector }] of images.entries()) vectors.data.set(vector, i * width);
   return vectors;

@@ -62,7 +62,8 @@ export class ScoredRows {
     const engine = this.#engine;
     const count = this.#count + lengths.length;
     while (this.#blocks.length * BLOCK < count) {
-      this.#blocks.push({ integers: engine.allocate(BLOCK * width), heads: engine.allocate(BLOCK * 8), error: 0 });
+      const integers = engine.allocate(BLOCK * (width + 8));
+      this.#blocks.push({ integers, heads: integers + BLOCK * width, error: 0 });
     }
     engine.scope(() => {
       const units = new Float32Array(PIECE * width);

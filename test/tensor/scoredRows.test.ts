@@ -1,95 +1,134 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ShapeError } from '../../src/errors.ts';
-import type { Float32 } from '../../src/tensor/place.ts';
+import { MemoryError, ShapeError } from '../../src/errors.ts';
 import { ScoredRows } from '../../src/tensor/scoredRows.ts';
-import { Tensor } from '../../src/tensor/tensor.ts';
 import { refuses } from '../helpers.ts';
-import { assertWithin } from '../reference/compare.ts';
-import { randomTensor } from './helpers.ts';
+import { randomFloats, uniform } from '../reference/random.ts';
 
 /** Rows of a block: more than one of them shows whether they are told apart. */
 const BLOCK = 16384;
 const WIDTH = 5;
 
-/** The products of all rows, and where each visit began and how much it got. */
-function scores(rows: ScoredRows, query: Float32): { all: number[]; visits: [first: number, count: number][] } {
-  const all: number[] = [];
-  const visits: [number, number][] = [];
-  rows.score(query, (found, first) => {
-    visits.push([first, found.length]);
-    for (const [i, score] of found.entries()) all[first + i] = score;
-  });
-  return { all, visits };
+interface Visit {
+  readonly first: number;
+  readonly scores: readonly number[];
+  readonly error: number;
 }
 
-/** The products in float64. */
-function expected(rows: Float32, query: Float32): number[] {
-  return Array.from({ length: rows.dims[0] as number }, (_, r) =>
-    query.data.reduce((sum, value, i) => sum + value * (rows.data[r * WIDTH + i] as number), 0),
+function visits(rows: ScoredRows, query: Float64Array): Visit[] {
+  const all: Visit[] = [];
+  rows.score(query, (scores, first, error) => all.push({ first, scores: [...scores], error }));
+  return all;
+}
+
+/** Lengths of rows (n, width), and 1 for those of zeros. */
+function lengthsOf(rows: Float32Array, width: number): Float64Array {
+  return Float64Array.from({ length: rows.length / width }, (_, i) => Math.hypot(...rows.subarray(i * width, (i + 1) * width)) || 1);
+}
+
+function unit(numbers: ArrayLike<number>): Float64Array {
+  const length = Math.hypot(...Array.from(numbers)) || 1;
+  return Float64Array.from(numbers, (x) => x / length);
+}
+
+/** Asserts that no cosine is off by more than is said. @returns the largest error said */
+function assertBounded(scored: ScoredRows, rows: Float32Array, query: Float64Array): number {
+  const { width } = scored;
+  let largest = 0;
+  let seen = 0;
+  for (const { first, scores, error } of visits(scored, query)) {
+    assert.is(first, seen);
+    largest = Math.max(largest, error);
+    for (const [i, score] of scores.entries()) {
+      const row = unit(rows.subarray((first + i) * width, (first + i + 1) * width));
+      const exact = query.reduce((sum, q, j) => sum + q * (row[j] as number), 0);
+      assert.ok(Math.abs(score - exact) <= error, `row ${first + i}: ${score} is off ${exact} by more than ${error}`);
+    }
+    seen += scores.length;
+  }
+  assert.is(seen, scored.count);
+  return largest;
+}
+
+test('rows are compared with one query after another, block by block, however they were added, within the error that is said', () => {
+  const rows = randomFloats((BLOCK + 700) * WIDTH, 1, 1000);
+  const lengths = lengthsOf(rows, WIDTH);
+  const scored = new ScoredRows(WIDTH);
+  assert.equal([scored.width, scored.count], [WIDTH, 0]);
+  assert.equal(visits(scored, unit(randomFloats(WIDTH, 2))), []);
+  const cuts = [0, 1, 300, 300, BLOCK - 3, BLOCK + 4, BLOCK + 700];
+  for (const [i, end] of cuts.slice(1).entries()) {
+    const begin = cuts[i] as number;
+    scored.add(rows.subarray(begin * WIDTH, end * WIDTH), lengths.subarray(begin, end));
+    assert.is(scored.count, end);
+  }
+  assert.equal(
+    visits(scored, unit(randomFloats(WIDTH, 2))).map(({ first, scores }) => [first, scores.length]),
+    [
+      [0, BLOCK],
+      [BLOCK, 700],
+    ],
   );
-}
-
-for (const [dtype, bound] of [
-  ['float32', 1e-6],
-  ['int8', 2 * WIDTH * (1 / 127)], // numbers up to 1: each of both factors is off by half of 1 / 127 at most
-] as const) {
-  test(`rows in ${dtype} are multiplied with one query after another, block by block, however they were added`, () => {
-    const rows = randomTensor([BLOCK + 700, WIDTH], 1);
-    const scored = new ScoredRows(WIDTH, { dtype });
-    assert.equal([scored.width, scored.dtype, scored.count], [WIDTH, dtype, 0]);
-    assert.equal(scores(scored, randomTensor([WIDTH], 2)), { all: [], visits: [] });
-    const cuts = [0, 1, 300, BLOCK - 3, BLOCK + 4, BLOCK + 700];
-    for (const [i, end] of cuts.slice(1).entries()) {
-      scored.add(rows.slice(cuts[i] as number, end));
-      assert.is(scored.count, end);
-    }
-    for (const seed of [2, 3]) {
-      const query = randomTensor([WIDTH], seed);
-      const { all, visits } = scores(scored, query);
-      assert.equal(visits, [
-        [0, BLOCK],
-        [BLOCK, 700],
-      ]);
-      assertWithin(all, expected(rows, query), bound, `query ${seed}`);
-    }
-    scored.dispose();
-  });
-}
-
-test('rows of integers are exact where numbers are integers', () => {
-  const scored = new ScoredRows(WIDTH, { dtype: 'int8' });
-  const rows = new Tensor('float32', [127, 1, -2, 3, 0, 0, 0, 127, 0, -127], [2, WIDTH]);
-  scored.add(rows);
-  assertWithin(scores(scored, new Tensor('float32', [1, 2, 127, 0, 5], [WIDTH])).all, [127 + 2 - 254, 127 * 127 - 5 * 127], 0.01);
+  for (const seed of [2, 3]) assert.ok(assertBounded(scored, rows, unit(randomFloats(WIDTH, seed))) < 0.03);
+  scored.dispose();
 });
 
-test('integers take a quarter of the memory', () => {
-  const bytes = (dtype: 'float32' | 'int8'): number => {
-    let most = 0;
-    const width = 256;
-    for (let limit = 2 ** 21; most === 0; limit += 2 ** 20) {
-      const rows = new ScoredRows(width, { dtype, memoryLimit: limit });
-      try {
-        rows.add(randomTensor([1, width], 1));
-        most = limit;
-      } catch {
-        // more is needed
-      }
-      rows.dispose();
-    }
-    return most;
-  };
-  assert.ok(bytes('int8') < bytes('float32') / 2);
+test('the error holds for rows of any width, magnitude and shape, and queries of one sign, of two, sparse and of zeros', () => {
+  for (const width of [1, 2, 3, 16, 33, 384]) {
+    const next = uniform(width);
+    const count = 200;
+    const rows = Float32Array.from({ length: count * width }, (_, e) => {
+      const kind = Math.floor(e / width) % 5;
+      const magnitude = 10 ** ((Math.floor(e / width) % 61) - 30);
+      const x = 2 * next() - 1;
+      if (kind === 0) return magnitude * x;
+      if (kind === 1) return next() < 0.9 ? 0 : magnitude * x; // sparse
+      if (kind === 2) return magnitude * x ** 9; // of few large numbers
+      if (kind === 3) return magnitude * Math.abs(x);
+      return e % width === 0 ? 0.5 : x * 0.0015; // hardly more than one number
+    });
+    const scored = new ScoredRows(width);
+    scored.add(rows, lengthsOf(rows, width));
+    const query = randomFloats(width, width + 1);
+    const zeros = new Float32Array(width);
+    const queries = [query, query.map(Math.abs), query.map((x) => -Math.abs(x)), query.map((x, i) => (i % 7 === 0 ? x : 0)), zeros];
+    for (const one of queries) assertBounded(scored, rows, unit(one));
+    assert.ok(visits(scored, unit(zeros)).every(({ scores }) => scores.every((score) => score === 0)), 'zeros are like nothing');
+    scored.dispose();
+  }
+});
+
+test('random rows of 384 numbers are off by 0.023 at most, and rows that integers have exactly by what the query is', () => {
+  const rows = randomFloats(1000 * 384, 5);
+  const scored = new ScoredRows(384);
+  scored.add(rows, lengthsOf(rows, 384));
+  assert.ok(assertBounded(scored, rows, unit(randomFloats(384, 6))) < 0.023);
+  const exact = new ScoredRows(2);
+  const integers = Float32Array.of(127, 1, -127, 64, 0, -127);
+  exact.add(integers, lengthsOf(integers, 2));
+  assert.ok(assertBounded(exact, integers, Float64Array.of(1, 0)) < 1e-5);
+  for (const one of [scored, exact]) one.dispose();
+});
+
+test('rows take a byte a number, and a block that does not fit is refused with nothing added', async () => {
+  const width = 256;
+  const scored = new ScoredRows(width, { memoryLimit: 12 * 2 ** 20 });
+  const rows = randomFloats(BLOCK * width, 1);
+  const lengths = lengthsOf(rows, width);
+  for (let i = 0; i < 2; i++) scored.add(rows, lengths);
+  assert.is(scored.count, 2 * BLOCK, '8 MiB of integers');
+  await refuses(() => scored.add(rows, lengths), MemoryError, 'engine memory: expected at most 12288 KiB');
+  assert.is(scored.count, 2 * BLOCK);
+  assert.is(visits(scored, unit(rows.subarray(0, width))).length, 2);
+  scored.dispose();
 });
 
 test('rows and queries of another width are refused by name', async () => {
   const scored = new ScoredRows(WIDTH);
-  assert.is(scored.dtype, 'float32');
-  await refuses(() => scored.add(randomTensor([2, WIDTH + 1], 1)), ShapeError, 'rows: expected [*, 5], found [2, 6]');
-  await refuses(() => scored.add(randomTensor([WIDTH], 1)), ShapeError, 'rows: expected [*, 5], found [5]');
-  await refuses(() => scored.score(randomTensor([1, WIDTH], 1), () => {}), ShapeError, 'query: expected [5], found [1, 5]');
+  await refuses(() => scored.add(new Float32Array(12), new Float64Array(2)), ShapeError, 'rows: expected 2 of 5 numbers, found 12');
+  await refuses(() => scored.score(new Float64Array(4), () => {}), ShapeError, 'query: expected 5 numbers, found 4');
   assert.is(scored.count, 0);
+  scored.dispose();
 });
 
 test.run();

@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import { assertSame } from '../../reference/compare.ts';
-import { LAYOUTS } from '../../reference/integers.ts';
-import { dotRows } from '../../reference/ops.ts';
+import { dotRows, sum } from '../../reference/ops.ts';
 import { uniform } from '../../reference/random.ts';
-import { SHIFTS, testKernels } from '../helpers.ts';
+import { type Bench, SHIFTS, testKernels } from '../helpers.ts';
 
 const shape = fc.record({
   n: fc.integer({ min: 0, max: 14 }),
@@ -13,26 +12,43 @@ const shape = fc.record({
   seed: fc.nat(),
 });
 
-/** Integers of -127 to 127, often the outermost. */
-function integers(count: number, seed: number): Int8Array {
+/** Integers from `low` to `high`, often the outermost. */
+function integers(count: number, seed: number, low: number, high: number): number[] {
   const next = uniform(seed);
-  return Int8Array.from({ length: count }, () => Math.max(-127, Math.min(127, Math.round((2 * next() - 1) * 180))));
+  return Array.from({ length: count }, () => Math.max(low, Math.min(high, Math.round(low + (1.4 * next() - 0.2) * (high - low)))));
 }
 
-testKernels('i8_dot_rows gives exact sums times both scales, in each form that this host multiplies exactly', (bench) => {
-  const forms = [...new Set(['pairs', bench.engine.integerForm] as const)];
+/** Scales and the sums of the integers of rows (n, k), as they lie in memory. */
+function headsOf(x: Int8Array, scales: ArrayLike<number>, k: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(8 * scales.length));
+  for (let i = 0; i < scales.length; i++) {
+    view.setFloat32(8 * i, scales[i] as number, true);
+    view.setInt32(
+      8 * i + 4,
+      sum(k, (j) => x[i * k + j] as number),
+      true,
+    );
+  }
+  return new Uint8Array(view.buffer);
+}
+
+/** With bytes and with pairs, as far as this build has them. */
+const waysOf = ({ engine }: Bench): number[] => (engine.multipliesBytes ? [1, 0] : [0]);
+
+testKernels('i8_dot_rows gives exact sums without what the zero adds, times both scales, as bytes and as pairs', (bench) => {
   fc.assert(
-    fc.property(shape, fc.constantFrom(...forms), ({ n, k, shift, seed }, form) => {
-      const x = integers(n * k, seed);
-      const query = integers(k, seed + 1);
+    fc.property(shape, fc.constantFrom(...waysOf(bench)), fc.integer({ min: 0, max: 127 }), ({ n, k, shift, seed }, bytes, zero) => {
+      const x = Int8Array.from(integers(n * k, seed, -127, 127));
+      const query = Uint8Array.from(integers(k, seed + 1, 0, 127));
       const scales = Float32Array.from({ length: n }, (_, i) => 2 ** (i - 2));
       const found = bench.try(() => {
         const y = bench.room(n, { shift });
-        const places = [bench.input(x, { shift }), bench.input(scales), bench.input(query, { shift })] as const;
-        bench.engine.call('i8_dot_rows', LAYOUTS[form].number, n, k, ...places, 0.5, y);
+        const places = [bench.input(x, { shift }), bench.input(headsOf(x, scales, k)), bench.input(query, { shift })] as const;
+        bench.engine.call('i8_dot_rows', bytes, n, k, ...places, zero, 0.5, y);
         return bench.read(y, n);
       });
-      const expected = dotRows(x, query, n).map((sum, i) => Math.fround(sum) * (scales[i] as number) * 0.5);
+      const meant = Int16Array.from(query, (q) => q - zero);
+      const expected = dotRows(x, meant, n).map((product, i) => Math.fround(product) * (scales[i] as number) * 0.5);
       assertSame(found, expected, 'y');
     }),
     { seed: 1, numRuns: 300 },
@@ -42,20 +58,28 @@ testKernels('i8_dot_rows gives exact sums times both scales, in each form that t
 testKernels('i8_dot_rows is exact for the longest rows of the outermost integers, and hands on scales that are no numbers', (bench) => {
   const k = 131072;
   const scales = Float32Array.of(1, -1, 2 ** -149, Number.NaN, Number.POSITIVE_INFINITY);
-  const [row, query] = [new Int8Array(k).fill(127), new Int8Array(k).fill(-127)];
-  for (const form of new Set(['pairs', bench.engine.integerForm] as const)) {
-    const found = bench.try(() => {
-      const y = bench.room(scales.length);
-      const rows = bench.input(Int8Array.from({ length: scales.length * k }, (_, i) => row[i % k] as number));
-      bench.engine.call('i8_dot_rows', LAYOUTS[form].number, scales.length, k, rows, bench.input(scales), bench.input(query), 1, y);
-      return bench.read(y, scales.length);
-    });
-    const sum = Math.fround(-127 * 127 * k);
-    assertSame(
-      found,
-      Array.from(scales, (scale) => Math.fround(sum * scale)),
-      form,
-    );
+  for (const bytes of waysOf(bench)) {
+    for (const [integer, q, zero] of [
+      [127, 127, 0],
+      [-127, 127, 0],
+      [127, 0, 127],
+      [-127, 0, 127],
+    ] as const) {
+      const rows = new Int8Array(scales.length * k).fill(integer);
+      const query = new Uint8Array(k).fill(q);
+      const found = bench.try(() => {
+        const y = bench.room(scales.length);
+        const places = [bench.input(rows), bench.input(headsOf(rows, scales, k)), bench.input(query)] as const;
+        bench.engine.call('i8_dot_rows', bytes, scales.length, k, ...places, zero, 1, y);
+        return bench.read(y, scales.length);
+      });
+      const product = Math.fround(integer * (q - zero) * k);
+      assertSame(
+        found,
+        Array.from(scales, (scale) => Math.fround(product * scale)),
+        `${integer} by ${q} - ${zero}`,
+      );
+    }
   }
 });
 
