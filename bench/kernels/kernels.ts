@@ -6,7 +6,7 @@ import { Parameters } from '../../src/nn/parameters.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, PANEL, STRIP_ROWS } from '../../src/runtime/kernels.ts';
 import { Int8Matrix } from '../../src/tensor/matrix/int8Matrix.ts';
-import { FORMS, quantizeRows } from '../../src/tensor/matrix/quantizedRows.ts';
+import { quantizeRows } from '../../src/tensor/matrix/quantizedRows.ts';
 import { resample } from '../../src/tensor/resample.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import type { Engine as BenchEngine } from '../engines/engine.ts';

@@ -8,11 +8,11 @@
  * neighbours are those of a comparison of all in float64. It takes 2.2 GB.
  */
 
+import { Engine } from '../../src/runtime/engine.ts';
 import { VectorIndex } from '../../src/tasks/index.ts';
 import { rowLengths } from '../../src/tasks/unitRows.ts';
-import { Engine } from '../../src/runtime/engine.ts';
-import { ScoredRows } from '../../src/tensor/scoredRows.ts';
 import { Tensor } from '../../src/tensor/index.ts';
+import { ScoredRows } from '../../src/tensor/scoredRows.ts';
 import { quantile } from '../measure.ts';
 import { table } from '../report/markdown.ts';
 import { compileLimits } from './limit.ts';

@@ -5,7 +5,7 @@ import type { Address } from '../runtime/memory.ts';
 /** Rows of a block: its memory, and that of its scores, is taken at once. */
 const BLOCK = 16384;
 /** Rows that are made integers at a time. */
-const PIECE = 512;
+const PIECE = 64;
 /** A query is made integers of 0 to so much, which relaxed SIMD promises to multiply exactly. */
 const MOST = 127;
 /** The rounding of a float32, relative. */
@@ -38,6 +38,8 @@ export class ScoredRows {
   readonly width: number;
   readonly #engine: Engine;
   readonly #blocks: Block[] = [];
+  /** Scores of a block, and behind them a query: taken with the first rows, so that what was added can be searched. */
+  #room: Address = 0;
   #count = 0;
 
   constructor(width: number, options: EngineOptions = {}) {
@@ -61,6 +63,7 @@ export class ScoredRows {
     }
     const engine = this.#engine;
     const count = this.#count + lengths.length;
+    this.#room ||= engine.allocate(BLOCK * 4 + width);
     while (this.#blocks.length * BLOCK < count) {
       const integers = engine.allocate(BLOCK * (width + 8));
       this.#blocks.push({ integers, heads: integers + BLOCK * width, error: 0 });
@@ -96,27 +99,25 @@ export class ScoredRows {
   score(query: Float64Array, visit: (scores: Float32Array, first: number, error: number) => void): void {
     const { width } = this;
     if (query.length !== width) throw new ShapeError(`query: expected ${width} numbers, found ${query.length}`);
+    if (this.#count === 0) return;
     const engine = this.#engine;
+    const y = this.#room;
+    const q = y + BLOCK * 4;
     const { integers, zero, scale, error } = rounded(query);
-    engine.scope(() => {
-      const q = engine.allocate(width);
-      engine.write(q, integers);
-      const y = engine.allocate(BLOCK * 4);
-      const scores = new Float32Array(BLOCK);
-      for (const [i, block] of this.#blocks.entries()) {
-        const count = Math.min(BLOCK, this.#count - i * BLOCK);
-        if (count <= 0) break; // blocks whose rows did not come
-        engine.parallel(count, 256, (first, items) => [
-          ...(['i8_dot_rows', Number(engine.multipliesBytes), items, width, block.integers + first * width] as const),
-          ...([block.heads + first * 8, q, zero, scale, y + first * 4] as const),
-        ]);
-        const found = scores.subarray(0, count);
-        engine.read(y, found);
-        // |x q - x' q'| <= |x - x'| |q| + |x'| |q - q'|, and |x'| <= 1 + |x - x'|
-        const off = block.error * (1 + width * UNIT);
-        visit(found, i * BLOCK, off + (1 + off) * error + SLACK);
-      }
-    });
+    engine.write(q, integers);
+    const scores = new Float32Array(BLOCK);
+    for (let start = 0; start < this.#count; start += BLOCK) {
+      const block = this.#blocks[start / BLOCK] as Block;
+      const found = scores.subarray(0, this.#count - start);
+      engine.parallel(found.length, 256, (first, items) => [
+        ...(['i8_dot_rows', Number(engine.multipliesBytes), items, width, block.integers + first * width] as const),
+        ...([block.heads + first * 8, q, zero, scale, y + first * 4] as const),
+      ]);
+      engine.read(y, found);
+      // |x q - x' q'| <= |x - x'| |q| + |x'| |q - q'|, and |x'| <= 1 + |x - x'|
+      const off = block.error * (1 + width * UNIT);
+      visit(found, start, off + (1 + off) * error + SLACK);
+    }
   }
 
   dispose(): void {

@@ -2,7 +2,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type IndexedImage, type IndexModel, indexPath, Journal, readIndex, writeIndex } from '../../src/cli/indexFile.ts';
+import { type IndexedImage, type IndexModel, indexPath, Journal, readIndex, vectorsOf, writeIndex } from '../../src/cli/indexFile.ts';
 import { IndexLock } from '../../src/cli/indexLock.ts';
 import { CheckpointError } from '../../src/errors.ts';
 import { crc32 } from '../../src/files/crc32.ts';
@@ -82,6 +82,39 @@ test('what is written is read, from the file and from the journal', () =>
     );
     assert.is(readdirSync(folder).length, 1);
   }));
+
+test('features from the file are one tensor without a copy, those of a journal among them with one', () =>
+  withFolder((folder) =>
+    locked(folder, async (lock) => {
+      const images = Array.from({ length: 9 }, (_, i) => ({ ...image, name: `${i}.png`, vector: Float32Array.of(i, 2, 3, 4) }));
+      const rows = (of: readonly IndexedImage[]): number[] => Array.from(vectorsOf(of, 4).data);
+      await writeIndex(lock, model, images);
+      const whole = [...((await readIndex(folder))?.images.values() ?? [])];
+      for (const [from, to] of [
+        [0, 9],
+        [2, 5],
+        [8, 9],
+      ] as const) {
+        const part = whole.slice(from, to);
+        const { data, dims } = vectorsOf(part, 4);
+        assert.equal(dims, [to - from, 4]);
+        assert.is(data.buffer, whole[0]?.vector.buffer);
+        assert.equal(
+          Array.from(data),
+          images.slice(from, to).flatMap(({ vector }) => [...vector]),
+        );
+      }
+      const [a, b, c] = whole as [IndexedImage, IndexedImage, IndexedImage];
+      assert.equal(rows([b, a, c]), [1, 2, 3, 4, 0, 2, 3, 4, 2, 2, 3, 4]);
+      assert.equal(rows([a, c]), [0, 2, 3, 4, 2, 2, 3, 4]);
+      assert.equal(rows([]), []);
+      const journal = await Journal.open(lock, model);
+      await journal.add({ ...image, name: '1.png' });
+      await journal.close();
+      const pending = [...((await readIndex(folder))?.images.values() ?? [])].slice(0, 3);
+      assert.equal(rows(pending), [0, 2, 3, 4, 5, 6, 7, 8, 2, 2, 3, 4]);
+    }),
+  ));
 
 test('a record whose feature is no row of numbers is passed over, as one that was cut off', () =>
   withFolder(async (folder) => {

@@ -93,7 +93,10 @@ test('the error holds for rows of any width, magnitude and shape, and queries of
     const zeros = new Float32Array(width);
     const queries = [query, query.map(Math.abs), query.map((x) => -Math.abs(x)), query.map((x, i) => (i % 7 === 0 ? x : 0)), zeros];
     for (const one of queries) assertBounded(scored, rows, unit(one));
-    assert.ok(visits(scored, unit(zeros)).every(({ scores }) => scores.every((score) => score === 0)), 'zeros are like nothing');
+    assert.ok(
+      visits(scored, unit(zeros)).every(({ scores }) => scores.every((score) => score === 0)),
+      'zeros are like nothing',
+    );
     scored.dispose();
   }
 });

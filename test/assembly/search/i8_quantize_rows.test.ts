@@ -34,7 +34,8 @@ function quantize(bench: Bench, n: number, k: number, x: Float32Array, shift = 0
 }
 
 /** The length of what rows are more than their integers, in float64. */
-const left = (x: Float32Array, { integers, scale }: Row): number => Math.hypot(...x.map((value, i) => value - scale * (integers[i] as number)));
+const left = (x: Float32Array, { integers, scale }: Row): number =>
+  Math.hypot(...x.map((value, i) => value - scale * (integers[i] as number)));
 
 testKernels('i8_quantize_rows gives the nearest integers, their sum, and how far off they are', (bench) => {
   fc.assert(
@@ -63,31 +64,37 @@ testKernels('i8_quantize_rows gives the nearest integers, their sum, and how far
   );
 });
 
-testKernels('i8_quantize_rows of any numbers: what is too small is left over, and what is no number makes scale and error none', (bench) => {
-  fc.assert(
-    fc.property(shape, fc.constantFrom(3, 40), fc.boolean(), ({ n, k, shift, seed }, one, nonFinite) => {
-      const x = extremeFloats(n * k, seed, { one, nonFinite });
-      for (const [i, row] of quantize(bench, n, k, x, shift).entries()) {
-        const own = x.subarray(i * k, (i + 1) * k);
-        const largest = own.reduce((top, value) => Math.max(top, Math.abs(value)), 0);
-        assert.is(
-          row.sum,
-          row.integers.reduce((total, q) => total + q, 0),
-        );
-        if (!Number.isFinite(largest)) {
-          assert.ok(Number.isNaN(row.scale) && Number.isNaN(row.error), `row ${i}: ${row.scale}, ${row.error}`);
-          assert.ok(row.integers.every((q) => q === 0));
-          continue;
+testKernels(
+  'i8_quantize_rows of any numbers: what is too small is left over, and what is no number makes scale and error none',
+  (bench) => {
+    fc.assert(
+      fc.property(shape, fc.constantFrom(3, 40), fc.boolean(), ({ n, k, shift, seed }, one, nonFinite) => {
+        const x = extremeFloats(n * k, seed, { one, nonFinite });
+        for (const [i, row] of quantize(bench, n, k, x, shift).entries()) {
+          const own = x.subarray(i * k, (i + 1) * k);
+          const largest = own.reduce((top, value) => Math.max(top, Math.abs(value)), 0);
+          assert.is(
+            row.sum,
+            row.integers.reduce((total, q) => total + q, 0),
+          );
+          if (!Number.isFinite(largest)) {
+            assert.ok(Number.isNaN(row.scale) && Number.isNaN(row.error), `row ${i}: ${row.scale}, ${row.error}`);
+            assert.ok(row.integers.every((q) => q === 0));
+            continue;
+          }
+          if (largest < 127 * 2 ** -110) assertSame([row.scale, row.sum], [0, 0]);
+          const exact = left(own, row);
+          const vanishing = 2 ** -70;
+          assert.ok(
+            row.error >= exact * (1 - (k / 4 + 8) * UNIT) - 2 * UNIT * largest * Math.sqrt(k) - vanishing,
+            `${row.error}, ${exact}`,
+          );
+          if (largest < 2 ** 60) assert.ok(row.error <= exact * (1 + (k / 4 + 8) * UNIT) + 2 * UNIT * largest * Math.sqrt(k) + vanishing);
         }
-        if (largest < 127 * 2 ** -110) assertSame([row.scale, row.sum], [0, 0]);
-        const exact = left(own, row);
-        const vanishing = 2 ** -70;
-        assert.ok(row.error >= exact * (1 - (k / 4 + 8) * UNIT) - 2 * UNIT * largest * Math.sqrt(k) - vanishing, `${row.error}, ${exact}`);
-        if (largest < 2 ** 60) assert.ok(row.error <= exact * (1 + (k / 4 + 8) * UNIT) + 2 * UNIT * largest * Math.sqrt(k) + vanishing);
-      }
-    }),
-    { seed: 2, numRuns: 500 },
-  );
-});
+      }),
+      { seed: 2, numRuns: 500 },
+    );
+  },
+);
 
 test.run();
