@@ -78,8 +78,8 @@ export class ScoredRows {
         const place = this.#count % BLOCK;
         const taken = Math.min(lengths.length - done, BLOCK - place, PIECE);
         for (let i = 0, from = done * width, to = 0; i < taken; i++) {
-          const length = lengths[done + i] as number;
-          for (let j = 0; j < width; j++, from++, to++) units[to] = (rows[from] as number) / length;
+          const factor = 1 / (lengths[done + i] as number);
+          for (let j = 0; j < width; j++, from++, to++) units[to] = (rows[from] as number) * factor;
         }
         engine.write(x, units.subarray(0, taken * width));
         engine.call('i8_quantize_rows', taken, width, x, block.integers + place * width, block.heads + place * 8, errorsAt);
