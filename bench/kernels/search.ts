@@ -1,10 +1,10 @@
 /**
  * What a search of a million vectors of 384 numbers takes: node --conditions=dinov2-source --import tsx bench/kernels/search.ts [ROUNDS]
  *
- * First the kernel on one thread, as bytes where relaxed SIMD has them and as pairs, and reading as many bytes and doing nothing with them, which no
+ * First the kernel on one thread, as bytes where relaxed SIMD has them and as words, and reading as many bytes and doing nothing with them, which no
  * search can do faster; in turn, in pieces of a few milliseconds out of 256 MiB that no cache holds: on a machine that others use too most pieces
  * are undisturbed. Then whole searches for the 10 nearest of a million, of random vectors, and of ones in 2000 clusters, whose members are alike by
- * 0.8 to 0.95, as those of photographs of few kinds are; beside them how many rows cannot be told apart by their integers alone, and how many of the
+ * 0.8 to 0.95, as those of photographs of few kinds are; beside them how many rows cannot be told from the nearest by their integers alone, and how many of the
  * neighbours are those of a comparison of all in float64. It takes 2.2 GB.
  */
 
@@ -33,12 +33,13 @@ async function kernels(): Promise<string> {
   const engine = new Engine();
   const piece = ROWS * WIDTH;
   const x = engine.allocate(piece * PIECES);
-  const query = engine.allocate(WIDTH);
+  const query = engine.allocate(WIDTH * 2);
   const y = engine.allocate(ROWS * 4);
   const heads = engine.allocate(ROWS * 8);
-  const fill = Int8Array.from({ length: piece }, (_, i) => Math.round(127 * Math.sin(i)));
+  const peaks = engine.allocate(ROWS / 64);
+  const fill = Int8Array.from({ length: piece }, (_, i) => Math.round(63 + 63 * Math.sin(i)));
   for (let i = 0; i < PIECES; i++) engine.write(x + i * piece, fill);
-  engine.write(query, fill.subarray(0, WIDTH).map(Math.abs));
+  engine.write(query, fill.subarray(0, WIDTH * 2));
 
   const { exports: limit } = new WebAssembly.Instance(await compileLimits(engine.build, 'read'));
   const memory = limit.memory as WebAssembly.Memory;
@@ -46,11 +47,11 @@ async function kernels(): Promise<string> {
   new Float32Array(memory.buffer).fill(1);
   const read = limit.read as (address: number, bytes: number) => number;
 
-  const dot = (bytes: number) => (at: number) => engine.call('i8_dot_rows', bytes, ROWS, WIDTH, x + at, heads, query, 64, 1, y);
+  const dot = (bytes: number) => (at: number) => engine.call('i8_dot_rows', bytes, ROWS, WIDTH, x + at, heads, query, 0, 1, 0, y, peaks);
   const cases: { name: string; run(at: number): unknown }[] = [
     { name: 'bare reading', run: (at) => read(at, piece) },
     ...(engine.multipliesBytes ? [{ name: 'i8_dot_rows, bytes', run: dot(1) }] : []),
-    { name: 'i8_dot_rows, pairs', run: dot(0) },
+    { name: 'i8_dot_rows, words', run: dot(0) },
   ];
   const times = cases.map((): number[] => []);
   let turn = 0;
@@ -114,7 +115,7 @@ function clusteredRows(seed: number): Source {
   };
 }
 
-/** How many of the neighbours of a query are among the nearest in float64, and how many rows are as near as these by their integers' bounds. */
+/** How many of the neighbours of a query are among the nearest in float64, and how many rows may be as near as these by their integers. */
 function check(parts: readonly Float32Array[], scan: ScoredRows, query: Float32Array, rows: ReadonlySet<number>): [number, number] {
   const [length] = rowLengths(query, WIDTH);
   const unit = Float64Array.from(query, (x) => x / (length as number));
@@ -130,8 +131,9 @@ function check(parts: readonly Float32Array[], scan: ScoredRows, query: Float32A
   }
   const last = scores.toSorted().at(-K) as number;
   let near = 0;
-  scan.score(unit, (found, _, error) => {
-    for (const score of found) if (score + error >= last) near += 1;
+  scan.score(unit, (bounds) => {
+    for (const bound of bounds) if (bound >= last) near += 1;
+    return last;
   });
   return [[...rows].filter((one) => (scores[one] as number) >= last - 1e-12).length, near];
 }

@@ -122,11 +122,13 @@ export interface Kernels {
     x: Address,
     heads: Address,
     query: Address,
-    zero: number,
+    sum: number,
     scale: number,
+    error: number,
     y: Address,
+    peaks: Address,
   ): void;
-  i8_quantize_rows(n: number, k: number, x: Address, q: Address, heads: Address, errors: Address): void;
+  i8_quantize_rows(n: number, k: number, x: Address, q: Address, heads: Address): void;
   f32_softmax(rows: number, columns: number, x: Address, y: Address): void;
   f32_layer_norm(rows: number, columns: number, x: Address, weight: Address, bias: Address, epsilon: number, y: Address): void;
   f32_l2_norm(rows: number, columns: number, epsilon: number, x: Address, y: Address): void;

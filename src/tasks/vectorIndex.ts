@@ -24,8 +24,8 @@ interface Piece {
 
 /**
  * Features of any number of pictures, to find those most like others by cosine similarity, exactly. All are compared as 8-bit integers in the memory of
- * an engine, a quarter of theirs; the scores of integers are off by no more than is known, and those that may be among the best are computed from the
- * features themselves, in float64 and one order, so that the result is the same on every host.
+ * an engine, a quarter of theirs; by how much each may be off is known, and those that may be among the best are computed from the features themselves,
+ * in float64 and one order, so that the result is the same on every host.
  */
 export class VectorIndex {
   readonly width: number;
@@ -81,21 +81,14 @@ export class VectorIndex {
 
   #nearest(query: Float64Array, k: number): Neighbor[] {
     const best = new Best(k);
-    const bounds = new Best(k); // what rows score at least: k of them that or more
-    const least = (): number => Math.max(best.least, bounds.least);
-    this.#scan.score(query, (scores, first, error) => {
-      const near: number[] = [];
-      let limit = least() - error;
-      for (let i = 0; i < scores.length; i++) {
-        const score = scores[i] as number;
-        if (score < limit) continue;
-        near.push(i);
-        bounds.offer(first + i, score - error);
-        limit = least() - error;
+    this.#scan.score(query, (bounds, first) => {
+      let { least } = best;
+      for (let i = 0; i < bounds.length; i++) {
+        if ((bounds[i] as number) < least) continue;
+        best.offer(first + i, this.#scoreOf(first + i, query));
+        least = best.least;
       }
-      for (const i of near) {
-        if ((scores[i] as number) >= least() - error) best.offer(first + i, this.#scoreOf(first + i, query));
-      }
+      return least;
     });
     return best.sorted();
   }
@@ -143,7 +136,7 @@ function product(rows: Float32Array, from: number, query: Float64Array): number 
 
 const byScore = (a: Neighbor, b: Neighbor): number => b.score - a.score || a.row - b.row;
 
-/** The best of rows that come in any order, of equal ones the first: a heap, the worst on top. */
+/** The best of rows, of equal ones the first: a heap, the worst on top. */
 class Best {
   readonly #limit: number;
   readonly #heap: Neighbor[] = [];

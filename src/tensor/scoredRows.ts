@@ -6,44 +6,36 @@ import type { Address } from '../runtime/memory.ts';
 const BLOCK = 16384;
 /** Rows that are made integers at a time. */
 const PIECE = 64;
-/** A query is made integers of 0 to so much, which relaxed SIMD promises to multiply exactly. */
-const MOST = 127;
-/** The rounding of a float32, relative. */
-const UNIT = 2 ** -24;
-/** More than what the roundings of rows to their length of 1, of their errors and of scores come to: fewer than ten, of numbers that may be up to 4 but hardly are. */
-const SLACK = 40 * UNIT;
+/** Rows, and numbers, that kernels take at a time (`assembly/search/i8_dot_rows.ts`), and the largest integer of a query. */
+const SPAN = 256;
+const STEP = 32;
+const MOST = 65;
+/** More than what the roundings to float32 of rows of length 1, their errors and scores come to: fewer than ten, of numbers of up to 4 that hardly are. */
+const SLACK = 40 * 2 ** -24;
 
 interface Block {
   readonly integers: Address;
-  /** Scales and sums (`assembly/search/i8_quantize_rows.ts`). */
+  /** Scales and errors (`assembly/search/i8_quantize_rows.ts`). */
   readonly heads: Address;
-  /** By how much a row and its integers differ at most: the length of the difference. */
-  error: number;
-}
-
-/** A query of length 1 ~ scale * (integers - zero). */
-interface RoundedQuery {
-  readonly integers: Uint8Array;
-  readonly zero: number;
-  readonly scale: number;
-  /** The length of the difference. */
-  readonly error: number;
 }
 
 /**
  * Directions of rows as 8-bit integers in the memory of an engine of their own, to be compared with one query after another. A quarter of the memory
- * of floats is what a search has to wait for, and how far each score is off is known, so that those that matter can be looked at again.
+ * of floats is what a search has to wait for, and how far each may be off is known, so that those that matter can be looked at again.
  */
 export class ScoredRows {
   readonly width: number;
   readonly #engine: Engine;
   readonly #blocks: Block[] = [];
-  /** Scores of a block, and behind them a query: taken with the first rows, so that what was added can be searched. */
+  /** Bytes of a row. */
+  readonly #stride: number;
+  /** Scores of a block, their peaks, and a query: taken with the first rows, so that what was added can be searched. */
   #room: Address = 0;
   #count = 0;
 
   constructor(width: number, options: EngineOptions = {}) {
     this.width = width;
+    this.#stride = Math.ceil(width / STEP) * STEP;
     this.#engine = new Engine(options);
   }
 
@@ -62,19 +54,12 @@ export class ScoredRows {
       throw new ShapeError(`rows: expected ${lengths.length} of ${width} numbers, found ${rows.length} numbers`);
     }
     const engine = this.#engine;
-    const count = this.#count + lengths.length;
-    this.#room ||= engine.allocate(BLOCK * 4 + width);
-    while (this.#blocks.length * BLOCK < count) {
-      const integers = engine.allocate(BLOCK * (width + 8));
-      this.#blocks.push({ integers, heads: integers + BLOCK * width, error: 0 });
-    }
+    this.#reserve(this.#count + lengths.length);
     engine.scope(() => {
       const units = new Float32Array(PIECE * width);
-      const errors = new Float32Array(PIECE);
       const x = engine.allocate(units.byteLength);
-      const errorsAt = engine.allocate(errors.byteLength);
       for (let done = 0; done < lengths.length; ) {
-        const block = this.#blocks[Math.floor(this.#count / BLOCK)] as Block;
+        const { integers, heads } = this.#blocks[Math.floor(this.#count / BLOCK)] as Block;
         const place = this.#count % BLOCK;
         const taken = Math.min(lengths.length - done, BLOCK - place, PIECE);
         for (let i = 0, from = done * width, to = 0; i < taken; i++) {
@@ -82,9 +67,7 @@ export class ScoredRows {
           for (let j = 0; j < width; j++, from++, to++) units[to] = (rows[from] as number) * factor;
         }
         engine.write(x, units.subarray(0, taken * width));
-        engine.call('i8_quantize_rows', taken, width, x, block.integers + place * width, block.heads + place * 8, errorsAt);
-        engine.read(errorsAt, errors);
-        for (let i = 0; i < taken; i++) block.error = Math.max(block.error, errors[i] as number);
+        engine.call('i8_quantize_rows', taken, width, x, integers + place * this.#stride, heads + place * 8);
         this.#count += taken;
         done += taken;
       }
@@ -92,49 +75,82 @@ export class ScoredRows {
   }
 
   /**
-   * Calls `visit` with the cosines of a query of length 1, or 0, and the rows, block by block: those from row `first` on, valid until it returns. None
-   * is off by more than `error`.
+   * Calls `visit` with what the cosines of rows from `first` on and a query of length 1, or 0, are at most, valid until it returns. That gives what
+   * they have to be to matter from then on: where none of a span of rows can be, the span is passed over.
    * @throws {ShapeError}
    */
-  score(query: Float64Array, visit: (scores: Float32Array, first: number, error: number) => void): void {
+  score(query: Float64Array, visit: (bounds: Float32Array, first: number) => number): void {
     const { width } = this;
     if (query.length !== width) throw new ShapeError(`query: expected ${width} numbers, found ${query.length}`);
     if (this.#count === 0) return;
     const engine = this.#engine;
+    const bytes = engine.multipliesBytes;
+    const { integers, sum, scale, error } = rounded(query, this.#stride);
     const y = this.#room;
-    const q = y + BLOCK * 4;
-    const { integers, zero, scale, error } = rounded(query);
-    engine.write(q, integers);
-    const scores = new Float32Array(BLOCK);
-    for (let start = 0; start < this.#count; start += BLOCK) {
-      const block = this.#blocks[start / BLOCK] as Block;
-      const found = scores.subarray(0, this.#count - start);
-      engine.parallel(found.length, 256, (first, items) => [
-        ...(['i8_dot_rows', Number(engine.multipliesBytes), items, width, block.integers + first * width] as const),
-        ...([block.heads + first * 8, q, zero, scale, y + first * 4] as const),
+    const peaksAt = y + BLOCK * 4;
+    const q = peaksAt + (BLOCK / SPAN) * 4;
+    engine.write(q, bytes ? integers : paired(integers));
+    const peaks = new Float32Array(BLOCK / SPAN);
+    const bounds = new Float32Array(SPAN);
+    let least = Number.NEGATIVE_INFINITY;
+    for (const [i, block] of this.#blocks.entries()) {
+      const start = i * BLOCK;
+      const count = Math.min(BLOCK, this.#count - start);
+      if (count <= 0) return; // a block whose rows did not come
+      engine.parallel(count, SPAN, (first, items) => [
+        ...(['i8_dot_rows', Number(bytes), items, this.#stride, block.integers + first * this.#stride, block.heads + first * 8] as const),
+        ...([q, sum, scale, error, y + first * 4, peaksAt + (first / SPAN) * 4] as const),
       ]);
-      engine.read(y, found);
-      // |x q - x' q'| <= |x - x'| |q| + |x'| |q - q'|, and |x'| <= 1 + |x - x'|
-      const off = block.error * (1 + width * UNIT);
-      visit(found, start, off + (1 + off) * error + SLACK);
+      engine.read(peaksAt, peaks);
+      for (let first = 0; first < count; first += SPAN) {
+        if ((peaks[first / SPAN] as number) < least) continue;
+        const found = bounds.subarray(0, count - first);
+        engine.read(y + first * 4, found);
+        least = visit(found, start + first);
+      }
     }
   }
 
   dispose(): void {
     this.#engine.dispose();
   }
+
+  #reserve(count: number): void {
+    const engine = this.#engine;
+    this.#room ||= engine.allocate((BLOCK + BLOCK / SPAN) * 4 + this.#stride * 2);
+    while (this.#blocks.length * BLOCK < count) {
+      const integers = engine.allocate(BLOCK * (this.#stride + 8));
+      this.#blocks.push({ integers, heads: integers + BLOCK * this.#stride });
+    }
+  }
 }
 
-function rounded(query: Float64Array): RoundedQuery {
-  let [low, high] = [0, 0];
-  for (const x of query) {
-    low = Math.min(low, x);
-    high = Math.max(high, x);
+interface RoundedQuery {
+  /** With zeros behind them. The query ~ scale * integers. */
+  readonly integers: Int8Array;
+  readonly sum: number;
+  readonly scale: number;
+  /** The length of the difference, and what roundings come to: |x q - x' q'| <= |x - x'| |q| + |x'| |q - q'|, and |x'| <= 1 + |x - x'|. */
+  readonly error: number;
+}
+
+function rounded(query: Float64Array, stride: number): RoundedQuery {
+  const scale = Math.fround(query.reduce((most, x) => Math.max(most, Math.abs(x)), 0) / MOST) || 1;
+  const integers = new Int8Array(stride);
+  let [sum, square] = [0, 0];
+  for (const [i, x] of query.entries()) {
+    const nearest = Math.round(x / scale);
+    integers[i] = nearest;
+    sum += nearest;
+    square += (x - scale * nearest) ** 2;
   }
-  const scale = Math.fround((high - low) / MOST) || 1;
-  const zero = Math.round(-low / scale);
-  const integers = Uint8Array.from(query, (x) => Math.max(0, Math.min(MOST, Math.round(x / scale) + zero)));
-  let square = 0;
-  for (let i = 0; i < query.length; i++) square += ((query[i] as number) - scale * ((integers[i] as number) - zero)) ** 2;
-  return { integers, zero, scale, error: Math.sqrt(square) };
+  return { integers, sum, scale, error: Math.sqrt(square) + SLACK };
+}
+
+/** As words, of every 16 integers the even ones, and behind them the odd ones less 256 times these. */
+function paired(integers: Int8Array): Int16Array {
+  return Int16Array.from({ length: integers.length }, (_, i) => {
+    const even = (i & ~15) + 2 * (i & 7);
+    return i & 8 ? (integers[even + 1] as number) - 256 * (integers[even] as number) : (integers[even] as number);
+  });
 }
