@@ -178,9 +178,7 @@ function casesOf(engine: Engine): Case[] {
     numbers('i8_dot_rows 20000 x 384 (search)', 20000 * 384, () =>
       engine.call('i8_dot_rows', Number(engine.multipliesBytes), 20000, 384, x, x, vector, 0, 1, 0, y, y + 80000),
     ),
-    numbers('i8_quantize_rows 4096 x 384 (search)', 4096 * 384, () =>
-      engine.call('i8_quantize_rows', 4096, 384, x, y, y + 4096 * 384),
-    ),
+    numbers('i8_quantize_rows 4096 x 384 (search)', 4096 * 384, () => engine.call('i8_quantize_rows', 4096, 384, x, y, y + 4096 * 384)),
     numbers('f32_clamp 518 x 518', 518 * 518, () => engine.call('f32_clamp', 518 * 518, 0.001, 10, x, y)),
     numbers('f32_layer_norm 257 x 384', 257 * 384, () => engine.call('f32_layer_norm', 257, 384, x, vector, vector, 1e-6, y)),
   ];
