@@ -62,14 +62,11 @@ export class ScoredRows {
         const { integers, heads } = this.#blocks[Math.floor(this.#count / BLOCK)] as Block;
         const place = this.#count % BLOCK;
         const taken = Math.min(lengths.length - done, BLOCK - place, PIECE);
-        for (let i = 0, from = done * width, to = 0; i < taken; i++) {
-          const factor = 1 / (lengths[done + i] as number);
-          for (let j = 0; j < width; j++, from++, to++) units[to] = (rows[from] as number) * factor;
-        }
-        engine.write(x, units.subarray(0, taken * width));
+        const end = done + taken;
+        engine.write(x, divided(rows.subarray(done * width, end * width), lengths.subarray(done, end), units));
         engine.call('i8_quantize_rows', taken, width, x, integers + place * this.#stride, heads + place * 8);
         this.#count += taken;
-        done += taken;
+        done = end;
       }
     });
   }
@@ -123,6 +120,16 @@ export class ScoredRows {
       this.#blocks.push({ integers, heads: integers + BLOCK * this.#stride });
     }
   }
+}
+
+/** Rows divided by their lengths, at the front of `units`. */
+function divided(rows: Float32Array, lengths: Float64Array, units: Float32Array): Float32Array {
+  const width = rows.length / lengths.length;
+  for (let i = 0, at = 0; i < lengths.length; i++) {
+    const factor = 1 / (lengths[i] as number);
+    for (const end = at + width; at < end; at++) units[at] = (rows[at] as number) * factor;
+  }
+  return units.subarray(0, rows.length);
 }
 
 interface RoundedQuery {
