@@ -116,7 +116,7 @@ test('a search finds what a comparison of all in float64 finds, of any rows, que
         index.dispose();
       },
     ),
-    { seed: 1, numRuns: 300 },
+    { seed: 1, numRuns: 150 },
   );
 });
 
