@@ -63,11 +63,21 @@ function nextMarker(bytes: Uint8Array, start: number): number {
   return bytes.length;
 }
 
+export interface JpegComponent {
+  readonly id: number;
+  /** Sampling factors, 1 to 4; 1 of a component that is alone, where they have no meaning. */
+  readonly h: number;
+  readonly v: number;
+  /** The number of its quantization table. */
+  readonly table: number;
+}
+
 export interface JpegHeader {
   readonly width: number;
   readonly height: number;
   /** 1 grey, 3 colour, 4 CMYK. */
-  readonly components: number;
+  readonly components: readonly JpegComponent[];
+  readonly isProgressive: boolean;
   /** Whether the components are YCbCr or YCCK, and not RGB or CMYK. */
   readonly isYcc: boolean;
   /** Blocks of 8 by 8 samples in all components: at least, for what a size that is no multiple of 8 adds is left out. */
@@ -101,27 +111,30 @@ export function readJpegHeader(segments: readonly JpegSegment[], source: string)
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const height = view.getUint16(1);
   const width = view.getUint16(3);
-  const components = Array.from({ length: count }, (_, i) => {
-    const [id = 0, sampling = 0] = data.subarray(6 + 3 * i);
-    return { id, h: sampling >> 4, v: sampling & 15 };
+  const stated = Array.from({ length: count }, (_, i) => {
+    const [id, sampling, table] = data.subarray(6 + 3 * i) as unknown as [number, number, number];
+    return { id, h: sampling >> 4, v: sampling & 15, table };
   });
-  if (!components.every(({ h, v }) => h >= 1 && h <= 4 && v >= 1 && v <= 4)) {
-    throw new ImageError(`${source}: expected JPEG sampling factors of 1 to 4, found ${components.map(({ h, v }) => `${h}x${v}`)}`);
+  if (!stated.every(({ h, v }) => h >= 1 && h <= 4 && v >= 1 && v <= 4)) {
+    throw new ImageError(`${source}: expected JPEG sampling factors of 1 to 4, found ${stated.map(({ h, v }) => `${h}x${v}`)}`);
   }
+  const components = count === 1 ? stated.map((alone) => ({ ...alone, h: 1, v: 1 })) : stated;
   const ids = components.map(({ id }) => id);
   if (new Set(ids).size < count) throw new ImageError(`${source}: expected JPEG components of different numbers, found ${ids}`); // one would have no scan
-  checkScans(segments, ids, frame.marker === MARKER.SOF2, source);
+  const isProgressive = frame.marker === MARKER.SOF2;
+  checkScans(segments, ids, isProgressive, source);
   const maxH = Math.max(...components.map(({ h }) => h));
   const maxV = Math.max(...components.map(({ v }) => v));
-  const density = components.reduce((sum, { h, v }) => sum + h * v, 0) / (maxH * maxV);
+  const blocksOfUnit = components.reduce((sum, { h, v }) => sum + h * v, 0);
   const units = Math.ceil(width / 8 / maxH) * Math.ceil(height / 8 / maxV);
   return {
     width,
     height,
-    components: count,
+    components,
+    isProgressive,
     isYcc: isYcc(segments, components),
-    blocks: Math.floor(((width * height) / 64) * density),
-    storedBlocks: units * components.reduce((sum, { h, v }) => sum + h * v, 0),
+    blocks: Math.floor(((width * height) / 64) * (blocksOfUnit / (maxH * maxV))),
+    storedBlocks: units * blocksOfUnit,
   };
 }
 
@@ -138,7 +151,7 @@ function checkScans(segments: readonly JpegSegment[], ids: readonly number[], pr
   const scans = segments.filter(({ marker }) => marker === MARKER.SOS).map(({ data }) => data);
   if (scans.length > MAX_SCANS) throw new ImageError(`${source}: expected at most ${MAX_SCANS} JPEG scans, found ${scans.length}`);
   const found = new Set<number>();
-  for (const [count = 0, ...scan] of scans) {
+  for (const [count, ...scan] of scans as Iterable<[number, ...number[]]>) {
     const firstCoefficient = scan[2 * count];
     if (firstCoefficient === 0) for (let i = 0; i < count; i++) found.add(scan[2 * i] as number);
   }

@@ -1,6 +1,6 @@
 import type { Engine } from '../runtime/engine.ts';
 import type { Address } from '../runtime/memory.ts';
-import { type JpegHeader, type JpegSegment, MARKER } from './jpeg.ts';
+import { type JpegComponent, type JpegHeader, type JpegSegment, MARKER } from './jpeg.ts';
 
 /** Samples of a block, across and down. */
 const BLOCK = 8;
@@ -27,11 +27,8 @@ function rankOf(place: number): number {
   return 16 * diagonal + (diagonal % 2 ? row : column);
 }
 
-interface Plane {
-  readonly id: number;
-  /** Blocks of an MCU, across and down. */
-  readonly h: number;
-  readonly v: number;
+/** A component; h and v are the blocks of an MCU, across and down. */
+interface Plane extends JpegComponent {
   /** Samples that belong to the picture. */
   readonly width: number;
   readonly height: number;
@@ -65,10 +62,8 @@ export function decodeJpeg(segments: readonly JpegSegment[], header: JpegHeader,
 }
 
 /** Whether all coefficients have to be kept: every scan but one of all components adds to what others bring. */
-export function isKeptWhole(segments: readonly JpegSegment[], { components }: JpegHeader): boolean {
-  const scans = segments.filter(({ marker }) => marker === MARKER.SOS);
-  const isProgressive = segments.some(({ marker }) => marker === MARKER.SOF2);
-  return isProgressive || scans.length > 1 || scans[0]?.data[0] !== components;
+export function isKeptWhole(segments: readonly JpegSegment[], { isProgressive }: JpegHeader): boolean {
+  return isProgressive || segments.filter(({ marker }) => marker === MARKER.SOS).length > 1;
 }
 
 class Decoder {
@@ -76,7 +71,6 @@ class Decoder {
   readonly #segments: readonly JpegSegment[];
   readonly #header: JpegHeader;
   readonly #isWhole: boolean;
-  readonly #isProgressive: boolean;
   readonly #maxH: number;
   readonly #maxV: number;
   /** MCUs across and down. */
@@ -94,33 +88,26 @@ class Decoder {
     this.#segments = segments;
     this.#header = header;
     this.#isWhole = isKeptWhole(segments, header);
-    const frame = segments.find(({ marker }) => marker >= MARKER.SOF0 && marker <= MARKER.SOF2) as JpegSegment;
-    this.#isProgressive = frame.marker === MARKER.SOF2;
-    const isAlone = header.components === 1; // then its sampling has no meaning
-    const sampling = Array.from({ length: header.components }, (_, c) => {
-      const [id = 0, factors = 0] = frame.data.subarray(6 + 3 * c);
-      return { id, h: isAlone ? 1 : factors >> 4, v: isAlone ? 1 : factors & 15, table: frame.data[8 + 3 * c] as number };
-    });
-    this.#maxH = Math.max(...sampling.map(({ h }) => h));
-    this.#maxV = Math.max(...sampling.map(({ v }) => v));
-    if (!sampling.every(({ h, v }) => this.#maxH % h === 0 && this.#maxV % v === 0)) {
-      throw new Error(`sampling factors ${sampling.map(({ h, v }) => `${h}x${v}`)}, whose ratios are no integers`);
+    const { components } = header;
+    this.#maxH = Math.max(...components.map(({ h }) => h));
+    this.#maxV = Math.max(...components.map(({ v }) => v));
+    if (!components.every(({ h, v }) => this.#maxH % h === 0 && this.#maxV % v === 0)) {
+      throw new Error(`sampling factors ${components.map(({ h, v }) => `${h}x${v}`)}, whose ratios are no integers`);
     }
     this.#across = Math.ceil(header.width / (BLOCK * this.#maxH));
     this.#rows = Math.ceil(header.height / (BLOCK * this.#maxV));
     this.#order = engine.allocate(COEFFICIENTS);
     engine.write(this.#order, ORDER);
     this.#room = engine.allocate(2 * COEFFICIENTS * 4);
-    this.#planes = sampling.map(({ id, h, v }) => {
+    this.#planes = components.map((component) => {
+      const { h, v } = component;
       const across = this.#across * h;
       const blocks = across * v * (this.#isWhole ? this.#rows : 1);
       const coefficients = engine.allocate(blocks * COEFFICIENTS * 2);
-      if (this.#isWhole) engine.view(coefficients, blocks * COEFFICIENTS * 2).fill(0);
+      engine.view(coefficients, blocks * COEFFICIENTS * 2).fill(0);
       const width = Math.ceil((header.width * h) / this.#maxH);
       return {
-        id,
-        h,
-        v,
+        ...component,
         width,
         height: Math.ceil((header.height * v) / this.#maxV),
         across,
@@ -134,21 +121,26 @@ class Decoder {
   }
 
   decode(): Uint8Array {
-    const [frame] = this.#segments.filter(({ marker }) => marker >= MARKER.SOF0 && marker <= MARKER.SOF2) as [JpegSegment];
     let rgb: Uint8Array | undefined;
     for (const { marker, data, bytes } of this.#segments) {
       if (marker === MARKER.DQT) this.#readQuantization(data);
       else if (marker === MARKER.DHT) this.#readHuffman(data);
-      else if (marker === MARKER.DRI) this.#interval = ((data[0] ?? 0) << 8) | (data[1] ?? 0);
+      else if (marker === MARKER.DRI) this.#readInterval(data);
       else if (marker === MARKER.SOS) {
         this.#engine.scope(() => {
-          const scan = this.#beginScan(data, bytes.subarray(4 + data.length), frame.data);
+          const scan = this.#beginScan(data, bytes.subarray(4 + data.length));
           if (this.#isWhole) this.#decodeRows(scan, scan.rows);
-          else rgb = this.#rgb((row) => row < scan.rows && this.#decodeRows(scan, 1));
+          else rgb = this.#rgb(() => this.#decodeRows(scan, 1));
         });
       }
     }
     return rgb ?? this.#rgb(() => {});
+  }
+
+  /** DRI (T.81 B.2.4.4): MCUs between two restart markers. */
+  #readInterval(data: Uint8Array): void {
+    if (data.length !== 2) throw new Error('a restart interval that makes no sense');
+    this.#interval = new DataView(data.buffer, data.byteOffset).getUint16(0);
   }
 
   /** DQT (T.81 B.2.4.1): numbers of 8 or 16 bits in the order of coefficients. */
@@ -172,7 +164,7 @@ class Decoder {
     for (let at = 0; at < data.length; ) {
       const number = data[at] as number;
       const counts = data.subarray(at + 1, at + 17);
-      const symbols = data.subarray(at + 17, at + 17 + counts.reduce((sum, count) => sum + count, 0));
+      const symbols = data.subarray(at + 17, at + 17 + sumOf(counts));
       const table = huffmanTable(counts, symbols);
       let address = this.#huffman.get(number);
       if (address === undefined) {
@@ -185,13 +177,13 @@ class Decoder {
   }
 
   /** SOS (B.2.3), with the entropy-coded bytes behind it. */
-  #beginScan(data: Uint8Array, coded: Uint8Array, frame: Uint8Array): Scan {
+  #beginScan(data: Uint8Array, coded: Uint8Array): Scan {
     const engine = this.#engine;
-    const [count = 0] = data;
-    const [first = 0, last = 0, approximation = 0] = data.subarray(1 + 2 * count);
-    const isProgressive = this.#isProgressive;
+    const { isProgressive } = this.#header;
+    const count = (data.length - 4) / 2;
+    const [first, last, approximation] = data.subarray(1 + 2 * count) as unknown as [number, number, number];
     const isBand = isProgressive && first > 0;
-    if (data.length < 4 + 2 * count || count < 1 || count > 4 || last >= COEFFICIENTS || (isBand && (count > 1 || last < first))) {
+    if (count !== data[0] || count < 1 || count > 4 || last >= COEFFICIENTS || (isBand && (count > 1 || last < first))) {
       throw new Error('a scan header that makes no sense');
     }
     const bytes = engine.allocate(coded.length);
@@ -204,10 +196,10 @@ class Decoder {
     set(0, bytes, bytes + coded.length);
     set(24, this.#order, this.#interval, this.#interval, 0, 0, first, last, high, low, Number(isProgressive), count);
     const planes = Array.from({ length: count }, (_, c) => {
-      const [id, tables = 0] = data.subarray(1 + 2 * c);
+      const [id, tables] = data.subarray(1 + 2 * c) as unknown as [number, number];
       const plane = this.#planes.find((p) => p.id === id);
       if (!plane) throw new Error(`a scan of component ${id}, which is none of the picture`);
-      this.#quantize(plane, frame);
+      this.#quantize(plane);
       const { coefficients, across, h, v } = plane;
       const shape = count === 1 ? [1, 1] : [h, v];
       const dc = isBand || (isProgressive && high > 0) ? 0 : this.#huffmanOf(tables >> 4);
@@ -229,11 +221,10 @@ class Decoder {
   }
 
   /** A component has the quantization table of its number as that is when its first scan begins. */
-  #quantize(plane: Plane, frame: Uint8Array): void {
+  #quantize(plane: Plane): void {
     if (plane.isQuantized) return;
-    const number = frame[8 + 3 * this.#planes.indexOf(plane)] as number;
-    const table = this.#quantization.get(number);
-    if (!table) throw new Error(`a component with quantization table ${number}, which is missing`);
+    const table = this.#quantization.get(plane.table);
+    if (!table) throw new Error(`a component with quantization table ${plane.table}, which is missing`);
     this.#engine.write(plane.quantization, table);
     plane.isQuantized = true;
   }
@@ -246,9 +237,10 @@ class Decoder {
   }
 
   /** Coefficients into colours, one row of MCUs after the other; `produce` sees to it that the coefficients of a row are there. */
-  #rgb(produce: (row: number) => void): Uint8Array {
+  #rgb(produce: () => void): Uint8Array {
     const engine = this.#engine;
-    const { width, height, components, isYcc } = this.#header;
+    const { width, height, isYcc } = this.#header;
+    const components = this.#planes.length;
     const rgb = new Uint8Array(width * height * 3);
     const color = components === 1 ? 'gray' : components === 3 ? (isYcc ? 'ycc' : 'rgb') : isYcc ? 'ycck' : 'cmyk';
     const rowsOfMcu = BLOCK * this.#maxV;
@@ -257,14 +249,13 @@ class Decoder {
     engine.write(planes, Int32Array.from(this.#planes.flatMap((plane) => this.#describe(plane))));
     for (let row = 0; row <= this.#rows; row++) {
       if (row < this.#rows) {
-        produce(row);
+        produce();
         for (const plane of this.#planes) this.#transform(plane, row);
       }
       if (row === 0) continue; // what is interpolated needs the row below
       const first = (row - 1) * rowsOfMcu;
-      const count = Math.min(rowsOfMcu, height - first);
-      engine.call('u8_jpeg_rows', planes, COLORS[color], width, first, count, output);
-      engine.read(output, rgb.subarray(first * width * 3, (first + count) * width * 3));
+      engine.call('u8_jpeg_rows', planes, COLORS[color], width, first, rowsOfMcu, output);
+      engine.read(output, rgb.subarray(first * width * 3, (first + rowsOfMcu) * width * 3)); // as far as the picture goes
     }
     return rgb;
   }
@@ -284,7 +275,14 @@ class Decoder {
   }
 }
 
-/** As assembly/jpeg/i16_jpeg_scan.ts reads it. */
+function sumOf(numbers: Uint8Array): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}
+
+/**
+ * As assembly/jpeg/i16_jpeg_scan.ts reads it.
+ * @throws {Error} when there are not as many symbols as codes, more than 256, or more codes of a length than there can be
+ */
 export function huffmanTable(counts: Uint8Array, symbols: Uint8Array): Uint8Array {
   const LOOKUP = 9;
   const lookup = new Uint16Array(2 ** LOOKUP);
@@ -292,9 +290,10 @@ export function huffmanTable(counts: Uint8Array, symbols: Uint8Array): Uint8Arra
   const places = new Int32Array(17);
   let code = 0;
   let place = 0;
-  for (let length = 1; length <= 16; length++) {
-    const count = counts[length - 1] ?? 0;
-    if (place + count > symbols.length || code + count > 2 ** length) throw new Error('a Huffman table that makes no sense');
+  let isPossible = counts.length === 16 && symbols.length === sumOf(counts) && symbols.length <= 256;
+  for (const [i, count] of counts.entries()) {
+    const length = i + 1;
+    isPossible &&= code + count <= 2 ** length;
     places[length] = place - code;
     for (let i = 0; i < count; i++, code++, place++) {
       const free = LOOKUP - length;
@@ -303,10 +302,11 @@ export function huffmanTable(counts: Uint8Array, symbols: Uint8Array): Uint8Arra
     if (count > 0) largest[length] = code - 1;
     code *= 2;
   }
+  if (!isPossible) throw new Error('a Huffman table that makes no sense');
   const table = new Uint8Array(lookup.byteLength + 2 * largest.byteLength + 256);
   table.set(new Uint8Array(lookup.buffer));
   table.set(new Uint8Array(largest.buffer), lookup.byteLength);
   table.set(new Uint8Array(places.buffer), lookup.byteLength + largest.byteLength);
-  table.set(symbols.subarray(0, 256), lookup.byteLength + 2 * largest.byteLength);
+  table.set(symbols, lookup.byteLength + 2 * largest.byteLength);
   return table;
 }

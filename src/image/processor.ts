@@ -90,9 +90,8 @@ export class BitImageProcessor extends BitBase {
   /** transformers, `get_resize_output_image_size`: the longer edge is truncated. */
   protected override targetSize({ width, height }: Extent, { size }: BitImageProcessorConfig): Extent {
     if (!('shortest_edge' in size)) return size;
-    const short = size.shortest_edge;
-    const long = Math.trunc((short * Math.max(width, height)) / Math.min(width, height));
-    return width <= height ? { width: short, height: long } : { width: long, height: short };
+    const scaled = (edge: number): number => Math.trunc((size.shortest_edge * edge) / Math.min(width, height));
+    return { width: scaled(width), height: scaled(height) };
   }
 
   protected override crop(pixels: Pixels, { do_center_crop, crop_size }: BitImageProcessorConfig): Rectangle | undefined {

@@ -160,7 +160,7 @@ export class RawImage implements Pixels {
 }
 
 export function isPixels(input: ImageInput): input is PixelsInput {
-  return typeof input === 'object' && input !== null && 'data' in input && 'width' in input && 'height' in input;
+  return typeof input === 'object' && input !== null && 'data' in input;
 }
 
 /** @throws {ImageError} when data and sizes disagree */

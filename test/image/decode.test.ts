@@ -6,11 +6,13 @@ import jpeg from 'jpeg-js';
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, ImageError, LimitError } from '../../src/errors.ts';
+import { ArgumentError, HostError, ImageError, LimitError } from '../../src/errors.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import { isJpeg, jpegSegments, readJpegHeader } from '../../src/image/jpeg.ts';
 import { isPng, type PngChunk, pngChunks, readPngHeader } from '../../src/image/png.ts';
+import { scratchEngine } from '../../src/runtime/scratch.ts';
 import { refuses, valueOrNamedError } from '../helpers.ts';
+import { type JpegPicture, progressiveJpeg, sequentialJpeg } from '../reference/jpeg.ts';
 import { encodePng, type PngPicture, pngFile, SAMPLES } from '../reference/png.ts';
 import { decoded, difference, INFO, PICTURES, picture, randomNumbers, tensors } from './helpers.ts';
 
@@ -221,6 +223,13 @@ const headerOnly = (width: number, height: number, interlaced = false, idat: Uin
   ]);
 };
 
+/** A grey picture of one level. */
+function flat(width: number, height: number): JpegPicture {
+  const across = Math.ceil(width / 8);
+  const blocks = new Array<Int16Array>(across * Math.ceil(height / 8)).fill(new Int16Array(64));
+  return { width, height, components: [{ h: 1, v: 1, across, blocks }], quantization: new Uint8Array(64).fill(1), restart: 0 };
+}
+
 test('sizes of zero, absurd sizes, and sizes that the bytes cannot fill are refused', async () => {
   await refuses(() => decodeImage(headerOnly(0, 5)), ImageError, 'at least 1 pixel', '0 x 5');
   await refuses(() => decodeImage(headerOnly(2 ** 31, 2 ** 31)), LimitError, 'at most 100000000', 'limits.pixels');
@@ -252,6 +261,49 @@ test('a PNG with a bit turned over, in its palette or its pixels, is refused by 
   }
   const beyond = encodePng({ width: 1, height: 1, bitDepth: 8, colorType: 3, samples: [1], chunks: [palette] });
   await refuses(() => decodeImage(beyond), ImageError, 'colour 1 of a palette of 1');
+});
+
+test('of two damaged chunks the first is named', async () => {
+  const palette: [string, Uint8Array] = ['PLTE', Uint8Array.of(1, 2, 3)];
+  const bytes = encodePng({ width: 1, height: 1, bitDepth: 8, colorType: 3, samples: [0], chunks: [palette] });
+  for (const type of ['IDAT', 'PLTE']) bytes[Buffer.from(bytes).indexOf(type) + 4] ^= 1;
+  await refuses(() => decodeImage(bytes), ImageError, 'a chunk PLTE of another checksum');
+});
+
+test('a file is taken to hold what it could hold at most, and nothing beyond', async () => {
+  const idat = deflateSync(new Uint8Array(9));
+  const most = idat.length * 1032; // a row of so many bytes
+  await refuses(() => decodeImage(headerOnly(most - 1, 1, false, idat)), ImageError, `9 bytes of pixels where ${most} should be`);
+  await refuses(() => decodeImage(headerOnly(most, 1, false, idat)), ImageError, `${idat.length} compressed bytes cannot hold ${most} x 1`);
+  const jpeg = sequentialJpeg(flat(8, 8), { interleaved: true });
+  const wide = (blocks: number): Uint8Array =>
+    patched(patched(jpeg, frameOf(jpeg) + 7, blocks >> 5), frameOf(jpeg) + 8, (8 * blocks) & 255);
+  await refuses(() => decodeImage(wide(8 * jpeg.length)), ImageError, 'the data ends early');
+  await refuses(() => decodeImage(wide(8 * jpeg.length + 1)), ImageError, `${jpeg.length} bytes cannot hold`);
+});
+
+test('what a progressive picture takes of memory is given back', async () => {
+  const edge = 1600;
+  await decodeImage(sequentialJpeg(flat(edge, edge), { interleaved: true }));
+  const { reserved } = scratchEngine();
+  assert.ok(reserved < edge * edge * 2, `${reserved} bytes`); // of coefficients
+  await decodeImage(progressiveJpeg(flat(edge, edge)));
+  assert.is(scratchEngine().reserved, reserved);
+});
+
+test('a host without DecompressionStream reads JPEG, and says what PNG needs', async () => {
+  const { DecompressionStream } = globalThis;
+  Reflect.deleteProperty(globalThis, 'DecompressionStream');
+  try {
+    assert.is((await decodeImage(picture('exif-1.jpg'))).width, 90);
+    await refuses(
+      () => decodeImage(picture('small.png'), { source: 'a.png' }),
+      HostError,
+      'a.png: expected a host with DecompressionStream',
+    );
+  } finally {
+    Object.assign(globalThis, { DecompressionStream });
+  }
 });
 
 test('photographs, filtered as encoders do, are what pngjs makes of them', async () => {

@@ -157,6 +157,12 @@ test('of an odd number of zeros one more stands below and to the right', async (
   }
 });
 
+test('the zeros around a picture belong to what is shown of it, in its own pixels', async () => {
+  const processor = new DPTImageProcessor({ size: 5, do_pad: true, size_divisor: 4 });
+  const { views } = await processor(randomPixels(10, 15, 3, 6));
+  assert.equal(views, [{ left: -2, top: -3, width: 16, height: 24 }]);
+});
+
 test('halves of multiples go to the even one, as Python rounds', async () => {
   const rounded = { 3: 4, 5: 4, 7: 8, 9: 8, 11: 12, 13: 12, 15: 16, 4: 4, 1: undefined };
   for (const [edge, expected] of Object.entries(rounded)) {

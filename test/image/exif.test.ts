@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { applyOrientation, type Orientation, readOrientation } from '../../src/image/exif.ts';
+import { type JpegSegment, jpegSegments, startsWith } from '../../src/image/jpeg.ts';
 import { encodePng } from '../reference/png.ts';
 import { decoded, difference, PICTURES, picture, randomPixels, tensors } from './helpers.ts';
 
@@ -39,6 +40,26 @@ test('a JPEG in each of the eight orientations is turned upright as Pillow does 
     const { max, mean } = difference(upright.data, golden?.data as Uint8Array);
     assert.ok(max <= 4 && mean < 0.6, `${name}: ${max}, ${mean}`);
   }
+});
+
+test('the first Exif segment before the scan counts, and no other', () => {
+  const bytes = picture('exif-6.jpg');
+  const segments = [...jpegSegments(bytes, 'test')];
+  const exif = segments.find(({ data }) => startsWith(data, 'Exif')) as JpegSegment;
+  const other = (marker: number, text: string): Uint8Array => {
+    const copy = exif.bytes.slice();
+    copy.set([0xff, marker]);
+    copy.set(Buffer.from(text), 4);
+    return copy;
+  };
+  const rest = segments.filter((one) => one !== exif).map((one) => one.bytes);
+  const scan = rest.length - 1; // the end follows it
+  const read = (...parts: Uint8Array[]): number => readOrientation(new Uint8Array(Buffer.concat([bytes.subarray(0, 2), ...parts])));
+  assert.is(read(...rest), 1);
+  assert.is(read(other(0xe1, 'http:'), exif.bytes, ...rest), 6);
+  assert.is(read(other(0xe2, 'Exif'), ...rest), 1);
+  assert.is(read(other(0xe1, 'http:'), ...rest), 1);
+  assert.is(read(...rest.slice(0, scan), exif.bytes, ...rest.slice(scan)), 1);
 });
 
 test('pictures without EXIF are upright', () => {

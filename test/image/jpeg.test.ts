@@ -100,7 +100,8 @@ test('the header tells the size, the components, and how many blocks the picture
   const size = { width: 0x0123, height: 0x0245 };
   assert.equal(read(frame({ ...size, ids: [1] }), scan([1])), {
     ...size,
-    components: 1,
+    components: [{ id: 1, h: 1, v: 1, table: 0 }],
+    isProgressive: false,
     isYcc: true,
     blocks: Math.floor((0x0123 * 0x0245) / 64),
     storedBlocks: 37 * 73,
@@ -112,6 +113,7 @@ test('the header tells the size, the components, and how many blocks the picture
   assert.is(blocks(0x12, 0x11, 0x11), 8);
   assert.is(blocks(0x41, 0x11, 0x11), 6);
   assert.is(read(frame({ ids: [1, 2, 3, 4] }), scan([1, 2, 3, 4])).blocks, 16);
+  assert.equal(read(frame({ ids: [1], sampling: [0x22] }), scan([1])), read(frame({ ids: [1] }), scan([1]))); // alone: it has no meaning
 });
 
 test('the colour space is guessed as libjpeg does: JFIF, then Adobe, then the names of the components', () => {
@@ -139,7 +141,8 @@ test('the colour space is guessed as libjpeg does: JFIF, then Adobe, then the na
 });
 
 test('frames of baseline, extended and progressive files are read, all others refused by their number', async () => {
-  for (const type of [0, 1, 2]) assert.is(read(frame({ type }), scan()).components, 3);
+  for (const type of [0, 1, 2]) assert.is(read(frame({ type }), scan()).isProgressive, type === 2);
+  for (const type of [0, 1, 2]) assert.is(read(frame({ type }), scan()).components.length, 3);
   for (const type of [3, 5, 6, 7, 9, 10, 11, 13, 14, 15]) await refused([frame({ type }), scan()], 'Huffman', `found frame type ${type}:`);
   for (const type of [4, 8, 12]) await refused([frame({ type }), scan()], 'one frame header, found 0'); // DHT, JPG and DAC are no frames
   await refused([frame(), frame(), scan()], 'one frame header, found 2');
@@ -159,17 +162,18 @@ test('frames of another precision, number of components or sampling are refused 
   await refused([frame({ precision: 12 }), scan()], 'found 12 bits and 3 components');
   for (const ids of [[], [1, 2], [1, 2, 3, 4, 5]]) await refused([frame({ ids }), scan()], `found 8 bits and ${ids.length} components`);
   await refused([segment(MARKER.SOF0, [8, 0, 1, 0, 1, 1, 1, 0x11]), scan([1])], 'found 8 bits and 1 components'); // a byte short
+  await refused([segment(MARKER.SOF0, [8]), scan([1])], 'found 8 bits and 0 components');
   for (const sampling of [0x01, 0x10, 0x51, 0x15]) {
     for (const place of [0, 1, 2]) {
       const all = [0x11, 0x11, 0x11].with(place, sampling);
       await refused([frame({ sampling: all }), scan()], 'sampling factors of 1 to 4', `${sampling >> 4}x${sampling & 15}`);
     }
   }
-  assert.is(read(frame({ sampling: [0x44, 0x11, 0x41] }), scan()).components, 3);
+  assert.is(read(frame({ sampling: [0x44, 0x11, 0x41] }), scan()).components.length, 3);
 });
 
 test('each component has to have a scan that begins with its first coefficient', async () => {
-  assert.is(read(frame(), scan([1]), scan([2]), scan([3])).components, 3);
+  assert.is(read(frame(), scan([1]), scan([2]), scan([3])).components.length, 3);
   await refused([frame(), scan([1]), scan([3])], 'scans of 3 components and an end, found 2 scans', 'truncated');
   await refused([frame(), scan([1, 2, 3], 1)], 'found 1 scans');
   await refused([frame()], 'found 0 scans');
@@ -177,13 +181,13 @@ test('each component has to have a scan that begins with its first coefficient',
 
 test('100 scans are read, 101 refused', async () => {
   const scans = (count: number): number[][] => Array.from({ length: count }, () => scan());
-  assert.is(read(frame({ type: 2 }), ...scans(100)).components, 3);
+  assert.is(read(frame({ type: 2 }), ...scans(100)).components.length, 3);
   await refused([frame({ type: 2 }), ...scans(101)], 'at most 100 JPEG scans, found 101');
 });
 
 test('only a progressive file needs an end', async () => {
   const open = (type: number) => () => readJpegHeader([...jpegSegments(file(frame({ type }), scan()).subarray(0, -2), 'a.jpg')], 'a.jpg');
-  assert.is(open(0)().components, 3);
+  assert.is(open(0)().components.length, 3);
   await refuses(open(2), ImageError, 'an end, found 1 scans');
 });
 

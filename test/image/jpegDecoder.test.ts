@@ -4,8 +4,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ImageError } from '../../src/errors.ts';
 import { decodeImage } from '../../src/image/decode.ts';
+import { type JpegSegment, jpegSegments, MARKER, readJpegHeader } from '../../src/image/jpeg.ts';
+import { decodeJpeg } from '../../src/image/jpegDecoder.ts';
+import { Engine } from '../../src/runtime/engine.ts';
 import { refuses } from '../helpers.ts';
-import { inverseDct, type JpegPicture, progressiveJpeg, sequentialJpeg, ZIGZAG } from '../reference/jpeg.ts';
+import { COUNTS, inverseDct, type JpegPicture, progressiveJpeg, SYMBOLS, segment, sequentialJpeg, ZIGZAG } from '../reference/jpeg.ts';
 import { difference, randomNumbers } from './helpers.ts';
 
 type Sampling = readonly (readonly [h: number, v: number])[];
@@ -125,6 +128,135 @@ test('data that ends early, unknown codes and missing restart markers are refuse
   await refuses(() => decodeImage(patched(at(0xdb) + 1, 0xfe)), ImageError, 'quantization table 0, which is missing');
   await refuses(() => decodeImage(patched(at(0xc4) + 5, 255)), ImageError, 'a Huffman table that makes no sense');
   await refuses(() => decodeImage(patched(at(0xc0) + 11, 0x31, 0, 2, 0x21)), ImageError, 'whose ratios are no integers');
+});
+
+const SMALL = { sampling: GRAY, width: 20, height: 12, restart: 0, density: 0.3, seed: 2 } as const;
+
+/** The file with other bytes in the place of some of its segments. */
+function rewritten(bytes: Uint8Array, change: (segment: JpegSegment) => readonly number[] | undefined): Uint8Array {
+  const segments = [...jpegSegments(bytes, 'test')];
+  return Uint8Array.from([0xff, 0xd8, ...segments.flatMap((one) => change(one) ?? [...one.bytes])]);
+}
+
+/** The file with more before its end. */
+function extended(bytes: Uint8Array, more: readonly number[]): Uint8Array {
+  return Uint8Array.from([...bytes.subarray(0, -2), ...more, 0xff, MARKER.EOI]);
+}
+
+test('several tables may share a segment, and have other numbers than 0', async () => {
+  const bytes = sequentialJpeg(pictureOf(SMALL), { interleaved: true });
+  const expected = await decodeImage(bytes);
+  const other = [...COUNTS.map((_, i) => Number(i === 3)), 9]; // one code
+  const found = rewritten(bytes, ({ marker, data, bytes }) => {
+    if (marker === MARKER.DQT)
+      return segment(MARKER.DQT, 1, ...new Array(64).fill(77), 3, ...data.subarray(1), 2, ...new Array(64).fill(5));
+    if (marker === MARKER.SOF0) return [...bytes.subarray(0, -1), 3];
+    if (marker === MARKER.SOS) return [...bytes].with(6, 0x32);
+    if (marker === MARKER.DHT && data[0] === 0) return [];
+    if (marker === MARKER.DHT)
+      return segment(MARKER.DHT, 0, ...other, 0x30 >> 4, ...COUNTS, ...SYMBOLS, 0x12, ...data.subarray(1), 0x13, ...other);
+    return undefined;
+  });
+  assert.equal(await decodeImage(found), expected);
+});
+
+test('steps of 16 bits are read, also those above 255', async () => {
+  const picture = pictureOf(SMALL);
+  const wide = (steps: Uint8Array, factor: number): number[] =>
+    Array.from(steps, (step) => step * factor).flatMap((step) => [step >> 8, step & 255]);
+  const quantization = new Uint8Array(64).fill(100);
+  const tripled = picture.components.map((one) => ({ ...one, blocks: one.blocks.map((block) => block.map((x) => 3 * x)) }));
+  const expected = await decodeImage(sequentialJpeg({ ...picture, quantization, components: tripled }, { interleaved: true }));
+  const bytes = sequentialJpeg({ ...picture, quantization }, { interleaved: true });
+  const found = rewritten(bytes, ({ marker }) => (marker === MARKER.DQT ? segment(marker, 0x10, ...wide(quantization, 3)) : undefined));
+  assert.equal(await decodeImage(found), expected);
+});
+
+test('the sampling of a component that is alone has no meaning', async () => {
+  const bytes = sequentialJpeg(pictureOf(SMALL), { interleaved: true });
+  for (const sampling of [0x22, 0x41, 0x13]) {
+    const found = rewritten(bytes, (one) => (one.marker === MARKER.SOF0 ? [...one.bytes].with(-2, sampling) : undefined));
+    assert.equal(await decodeImage(found), await decodeImage(bytes));
+  }
+});
+
+test('a scan needs no tables but those that it uses', async () => {
+  const bytes = progressiveJpeg(pictureOf({ ...SMALL, sampling: QUARTERS }));
+  const found = rewritten(bytes, ({ marker, data, bytes }) => {
+    if (marker !== MARKER.SOS) return undefined;
+    const [count = 0] = data;
+    const [first = 0, , approximation = 0] = data.subarray(1 + 2 * count);
+    const selectors = first > 0 ? 0x30 : approximation >> 4 ? 0x33 : 0x03; // there is no table 3
+    return [...bytes].map((byte, i) => (i >= 6 && i < 5 + 2 * count && i % 2 === 0 ? selectors : byte));
+  });
+  assert.not.equal(found, bytes);
+  assert.equal(await decodeImage(found), await decodeImage(bytes));
+  for (const selectors of [0x30, 0x03]) {
+    const lacking = rewritten(bytes, (one) => (one.marker === MARKER.SOS ? [...one.bytes].with(6, selectors) : undefined));
+    await refuses(() => decodeImage(lacking), ImageError, 'a scan with Huffman table 3, which is missing');
+  }
+});
+
+test('a component keeps the steps that it had in its first scan', async () => {
+  const bytes = progressiveJpeg(pictureOf({ ...SMALL, sampling: QUARTERS }));
+  const other = segment(MARKER.DQT, 0, ...new Array(64).fill(200));
+  const found = rewritten(bytes, ({ marker, bytes }) => (marker === MARKER.SOS ? [...bytes, ...other] : undefined));
+  assert.equal(await decodeImage(found), await decodeImage(bytes));
+});
+
+test('restart markers may be more than 255 units apart', async () => {
+  const picture = pictureOf({ ...SMALL, width: 8 * 70, height: 8 * 9, density: 0 });
+  const expected = await decodeImage(sequentialJpeg(picture, { interleaved: true }));
+  assert.equal(await decodeImage(sequentialJpeg({ ...picture, restart: 300 }, { interleaved: true })), expected);
+});
+
+test('scan headers, tables and restart intervals that make no sense are refused, saying which', async () => {
+  const picture = pictureOf({ ...SMALL, sampling: colors(1, 1) });
+  const sequential = sequentialJpeg(picture, { interleaved: true });
+  const progressive = progressiveJpeg(picture);
+  const refused = async (bytes: Uint8Array, message: string, ...segments: readonly (readonly [marker: number, ...data: number[]])[]) => {
+    for (const one of segments)
+      await refuses(() => decodeImage(extended(bytes, segment(...one))), ImageError, `cannot be decoded (${message})`);
+  };
+  const { SOS, DQT, DHT, DRI } = MARKER;
+  const header = 'a scan header that makes no sense';
+  await refused(sequential, header, [SOS], [SOS, 0, 0, 63, 0], [SOS, 5, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 63, 0]); // no, or too many components
+  await refused(sequential, header, [SOS, 1, 1, 0, 0, 63], [SOS, 1, 1, 0, 0, 63, 0, 0], [SOS, 1, 1, 0, 0, 64, 0]);
+  await refused(progressive, header, [SOS, 2, 1, 0, 2, 0, 1, 5, 0], [SOS, 1, 1, 0, 5, 4, 0]);
+  await refused(sequential, 'a scan of component 9, which is none of the picture', [SOS, 1, 9, 0, 0, 63, 0]);
+  const steps = new Array<number>(63).fill(1);
+  await refused(sequential, 'a quantization table that is too short', [DQT, 0, ...steps], [DQT, 0x10, ...steps, ...steps, 1]);
+  const codes = (...counts: number[]): number[] => [...new Array<number>(16 - counts.length).fill(0), ...counts];
+  const table = 'a Huffman table that makes no sense';
+  await refused(sequential, table, [DHT, 3, 3, ...codes().slice(1), 1, 2, 3], [DHT, 3, ...codes(1, 2, 0), 1, 2], [DHT, 3, 1, 0]);
+  await refused(sequential, table, [DHT, 3, ...codes(200, 57), ...SYMBOLS, 0], [DHT, 3, 1, 3, ...codes().slice(2), 1, 2, 3, 4]);
+  await refused(sequential, 'a restart interval that makes no sense', [DRI], [DRI, 0], [DRI, 0, 1, 0]);
+  const unused = extended(sequential, segment(DHT, 3, 2, ...codes().slice(1), 1, 2)); // the code of ones alone too
+  assert.equal(await decodeImage(unused), await decodeImage(sequential));
+});
+
+test('of a file of one scan the coefficients of one row are in memory at a time, of others all of them', () => {
+  const picture = pictureOf({ ...SMALL, width: 64, height: 8000, density: 0 });
+  for (const [bytes, least, most] of [
+    [sequentialJpeg(picture, { interleaved: true }), 0, 2 ** 19],
+    [progressiveJpeg(picture), 64 * 8000 * 2, 2 ** 21],
+  ] as const) {
+    const engine = new Engine();
+    const segments = [...jpegSegments(bytes, 'test')];
+    decodeJpeg(segments, readJpegHeader(segments, 'test'), engine);
+    assert.ok(engine.reserved >= least && engine.reserved < most, `${engine.reserved} bytes`);
+    engine.dispose();
+  }
+});
+
+test('what an engine was used for before does not show', async () => {
+  const engine = new Engine();
+  for (const seed of [1, 2]) {
+    const bytes = progressiveJpeg(pictureOf({ ...SMALL, seed }));
+    const segments = [...jpegSegments(bytes, 'test')];
+    assert.equal(decodeJpeg(segments, readJpegHeader(segments, 'test'), engine), (await decodeImage(bytes)).data);
+  }
+  engine.dispose();
 });
 
 test.run();

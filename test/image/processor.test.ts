@@ -116,6 +116,16 @@ test('several pictures of any sizes make one batch, with their sizes told', asyn
   assert.equal(batch.reshaped_input_sizes, new Array(4).fill([28, 28]));
 });
 
+test('what a tensor shows of a picture is told in pixels of the picture, also beyond it', async () => {
+  const viewOf = async (width: number, height: number, options: BitImageProcessorOptions): Promise<unknown> =>
+    (await new BitImageProcessor(options)(randomPixels(width, height, 3, 1))).views;
+  assert.equal(await viewOf(100, 80, { size: 40, crop_size: 32 }), [{ left: 18, top: 8, width: 64, height: 64 }]);
+  const size = { height: 20, width: 50 };
+  assert.equal(await viewOf(100, 80, { size, crop_size: { height: 10, width: 40 } }), [{ left: 10, top: 20, width: 80, height: 40 }]);
+  assert.equal(await viewOf(100, 80, { size, do_center_crop: false }), [{ left: 0, top: 0, width: 100, height: 80 }]);
+  assert.equal(await viewOf(4, 3, { do_resize: false, crop_size: 7 }), [{ left: -2, top: -2, width: 7, height: 7 }]);
+});
+
 test('the longer edge is truncated', async () => {
   const processor = new BitImageProcessor({ size: 50, do_center_crop: false });
   const sizeOf = async (width: number, height: number): Promise<readonly number[]> =>
@@ -199,6 +209,7 @@ test('a field of a wrong type or value is refused by name', async () => {
     const call = new BitImageProcessor()(randomPixels(1, 1, 3, 1), { [name]: value } as BitImageProcessorOptions);
     await refuses(() => call, ConfigError, `: ${name}: expected`);
   }
+  await refuses(() => new BitImageProcessor({ resample: 6 }), ConfigError, 'resample: expected a code from 0 to 5, found 6');
   await refuses(
     () => new BitImageProcessor({ image_std: [1, 1] })(randomPixels(1, 1, 3, 1)),
     ConfigError,

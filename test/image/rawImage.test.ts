@@ -113,6 +113,7 @@ test('data that disagrees with the size is refused', async () => {
   await refuses(() => new RawImage(data, 0, 2, 3), ImageError, '0 x 2');
   await refuses(() => RawImage.read({ data, width: 7, height: 1 }), ImageError, 'channels');
   await refuses(() => RawImage.read({ data, width: Number.NaN, height: 1 }), ImageError, 'NaN');
+  await refuses(() => RawImage.read({ data, width: 2 } as never), ImageError, 'found 2 x undefined');
   await refuses(() => RawImage.read({ data: [1, 2, 3] as never, width: 1, height: 1 }), ImageError, 'Uint8Array', 'Array');
   await refuses(() => RawImage.read({ data, width: 2, height: 2 }, { limits: { pixels: 3 } }), LimitError, 'at most 3');
 });

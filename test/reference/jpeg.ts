@@ -42,7 +42,7 @@ export function progressiveJpeg(picture: JpegPicture): Uint8Array {
     all(picture).flatMap((c) => edges.map(([first, last]) => ({ components: [c], first, last, high, low })));
   return file(picture, 0xc2, [
     { components: all(picture), first: 0, last: 0, high: 0, low: 1 },
-    ...bands(0, 2, [1, 5], [6, 63]),
+    ...bands(0, 2, [1, 1], [2, 5], [6, 63]),
     ...bands(2, 1, [1, 63]),
     { components: all(picture), first: 0, last: 0, high: 1, low: 0 },
     ...bands(1, 0, [1, 63]),
@@ -58,7 +58,14 @@ const CODES = new Map(
   Array.from(SYMBOLS, (symbol, i) => [symbol, i < SHORT ? { code: i, bits: 8 } : { code: SHORT * 256 + i - SHORT, bits: 16 }] as const),
 );
 
-const segment = (marker: number, ...data: number[]): number[] => [0xff, marker, (data.length + 2) >> 8, (data.length + 2) & 255, ...data];
+/** A segment with its marker and its length. */
+export const segment = (marker: number, ...data: readonly number[]): number[] => [
+  0xff,
+  marker,
+  (data.length + 2) >> 8,
+  (data.length + 2) & 255,
+  ...data,
+];
 
 function file(picture: JpegPicture, frame: number, scans: readonly ScanOf[]): Uint8Array {
   const { width, height, components, quantization, restart } = picture;
@@ -74,7 +81,7 @@ function file(picture: JpegPicture, frame: number, scans: readonly ScanOf[]): Ui
   for (const scan of scans) {
     const { components: own, first, last, high, low } = scan;
     bytes.push(...segment(0xda, own.length, ...own.flatMap((c) => [c + 1, 0]), first, last, high * 16 + low));
-    bytes.push(...coded(picture, scan, frame === 0xc2));
+    for (const byte of coded(picture, scan, frame === 0xc2)) bytes.push(byte); // too many for arguments
   }
   return Uint8Array.from([...bytes, 0xff, 0xd9]);
 }
