@@ -193,7 +193,7 @@ test('where threads cannot be started, pictures are read in line, which is said 
 test('the gate lets in what there is room for, or one picture alone, and forgets those that are gone', async () => {
   const gate = new PixelGate(2);
   gate.enter(0, 200_000_000); // alone
-  const gateModule = transformSync(readFileSync(join(ROOT, 'src/image/pixelGate.ts'), 'utf8'), { loader: 'ts' }).code;
+  const gateModule = transformSync(readFileSync(new URL('../../src/image/pixelGate.ts', import.meta.url), 'utf8'), { loader: 'ts' }).code;
   const source = `
     const { workerData, parentPort } = require('node:worker_threads');
     import('data:text/javascript,${encodeURIComponent(gateModule)}').then(({ PixelGate }) => {
