@@ -50,7 +50,7 @@ export class Coverage {
     );
   }
 
-  /** Runs every test file of these folders of test once, but for those that are as they were when they were run last. */
+  /** Runs every test file of these folders of test, and the files of these names beside the folders, once, but for those that are as they were when they were run last. */
   static async measure(shadow: Shadow, project: TypeScriptProject, folders: readonly string[]): Promise<Coverage> {
     const sources = project.files.filter((path) => path.startsWith('src/'));
     const points = new Map<string, { first: number; points: readonly Point[] }>();
@@ -66,7 +66,9 @@ export class Coverage {
       !path.endsWith('.test.ts') && !(path.startsWith('test/mutation/') && !path.endsWith('/operators.ts'));
     const hash = hashOf(...project.files.filter(isOther).map(read));
     const noted = existsSync(NOTES) ? (JSON.parse(readFileSync(NOTES, 'utf8')) as Noted) : undefined;
-    const wanted = shadow.tests.filter((test) => folders.length === 0 || folders.some((folder) => test.startsWith(`test/${folder}/`)));
+    const wanted = shadow.tests.filter(
+      (test) => folders.length === 0 || folders.some((name) => test.startsWith(`test/${name}/`) || test === `test/${name}.test.ts`),
+    );
     const known = noted?.hash === hash ? noted.runs : {};
     const changed = wanted.filter((test) => known[test]?.hash !== hashOf(read(test)));
     if (changed.length > 0) {

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, DTypeError, ShapeError } from '../../src/errors.ts';
 import { ACTIVATIONS, type Activation } from '../../src/runtime/kernels.ts';
+import { concatChannels, conv2d, convTranspose2d, repeat } from '../../src/tensor/conv.ts';
 import {
   activate,
   add,
@@ -25,6 +26,7 @@ import {
   transpose,
 } from '../../src/tensor/index.ts';
 import { binMean, clamp, normalize } from '../../src/tensor/ops.ts';
+import { padAround } from '../../src/tensor/pad.ts';
 import { refuses } from '../helpers.ts';
 import { assertSame, assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/ops.ts';
@@ -293,6 +295,14 @@ test('an operand of another dtype is refused with what to do', async () => {
     attention: () => attention(x, half, x, { heads: 1 }),
     patchify: () => patchify(half.reshape(1, 2, 2), [1, 1]),
     linear: () => linear(x, half),
+    clamp: () => clamp(half, 0, 1),
+    normalize: () => normalize(half),
+    binMean: () => binMean(x, half.at(0)),
+    conv2d: () => conv2d(half.reshape(2, 2, 1), x.reshape(1, 1, 2, 2)),
+    convTranspose2d: () => convTranspose2d(x.reshape(2, 2, 1), half.reshape(1, 4, 1, 1)),
+    concatChannels: () => concatChannels(x, half),
+    repeat: () => repeat(half, 2),
+    padAround: () => padAround(half, [3, 3]),
     resample: () => resample(half.reshape(2, 2, 1), { height: 1, width: 1, filter: 'bilinear' }),
   };
   for (const [name, run] of Object.entries(runs)) {
