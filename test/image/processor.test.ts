@@ -217,6 +217,11 @@ test('a field of a wrong type or value is refused by name', async () => {
     'found 2',
   );
   await refuses(
+    () => new BitImageProcessor({ image_mean: [1] })(randomPixels(1, 1, 3, 1)),
+    ConfigError,
+    'image_mean: expected 3 numbers, found 1',
+  );
+  await refuses(
     () => new BitImageProcessor()(randomPixels(1, 1, 3, 1), { do_centre_crop: true } as never),
     ArgumentError,
     '"do_centre_crop"',

@@ -63,6 +63,20 @@ test('pictures and what processors make of them are those of the same call in li
     assert.ok(reader.seconds.decoding > 0);
   }));
 
+test('it tells how long it read and decoded, in line too', async () => {
+  for (const threads of [0, 1]) {
+    await withReader({ threads }, async (reader) => {
+      const start = performance.now();
+      for (let i = 0; i < 3; i++) await reader.read(join(PHOTOS, 'exif-3.jpg'));
+      const { reading, decoding } = reader.seconds;
+      const all = (performance.now() - start) / 1000;
+      assert.ok(decoding > 0 && decoding < all && reading >= 0 && reading < all, `${reading} + ${decoding} of ${all} s`);
+      assert.is(reading > 0, threads > 0);
+      assert.equal([reader.ahead, reader.wholeAhead], [4 * threads, threads]);
+    });
+  }
+});
+
 test('bytes, part of an array too, blobs and URLs are sent; pixels need no thread', () =>
   withReader({ threads: 1 }, async (reader) => {
     const bytes = golden('image/images/exif-3.jpg');

@@ -10,71 +10,47 @@ import { assertSameBits } from '../reference/compare.ts';
 import { randomTensor } from './helpers.ts';
 import { KINDS, withEngine } from './matrix/helpers.ts';
 
-type Operation = readonly [operands: readonly (readonly number[])[], run: (...operands: readonly Float32[]) => Float32];
+interface Operation {
+  readonly dims: readonly (readonly number[])[];
+  run(...operands: readonly Float32[]): Float32;
+}
 
-const operation = (operands: Operation[0], run: (...operands: Float32[]) => Float32): Operation => [operands, run as Operation[1]];
+function operation<const Dims extends Operation['dims']>(
+  run: (...operands: { [K in keyof Dims]: Float32 }) => Float32,
+  ...dims: Dims
+): Operation {
+  return { dims, run: run as Operation['run'] };
+}
 
 /** Sizes that fill no panel, tile or strip, but just the cache lines in which memory is given out. */
 const OPERATIONS: Record<string, Operation> = {
-  matmul: operation(
-    [
-      [2, 5, 3],
-      [2, 3, 9],
-    ],
-    (a, b) => matmul(a as Float32, b as Float32),
-  ),
-  'matmul by one matrix': operation(
-    [
-      [2, 5, 3],
-      [3, 9],
-    ],
-    (a, b) => matmul(a as Float32, b as Float32),
-  ),
-  linear: operation([[5, 3], [9, 3], [9]], (x, weight, bias) => linear(x as Float32, weight as Float32, bias)),
-  softmax: operation([[4, 16]], (x) => softmax(x as Float32)),
-  swiglu: operation([[4, 32]], (x) => swiglu(x as Float32)),
-  layerNorm: operation([[4, 16], [16], [16]], (x, w, b) => layerNorm(x as Float32, w as Float32, b as Float32)),
-  add: operation([[4, 16], [16]], (x, y) => add(x as Float32, y as Float32)),
-  clamp: operation([[4, 16]], (x) => clamp(x as Float32, -1, 1)),
-  normalize: operation([[4, 16]], (x) => normalize(x as Float32)),
-  binMean: operation([[16, 3], [3]], (x, values) => binMean(x as Float32, values as Float32)),
-  mean: operation([[5, 16]], (x) => mean(x as Float32)),
-  transpose: operation([[5, 16]], (x) => transpose(x as Float32)),
-  concat: operation(
-    [
-      [1, 16],
-      [2, 16],
-    ],
-    (x, y) => concat(x as Float32, y as Float32),
-  ),
-  patchify: operation([[1, 9, 9]], (x) => patchify(x as Float32, [2, 2])),
-  conv2d: operation([[7, 5, 3], [16, 3, 3, 3], [16]], (x, w, b) => conv2d(x as Float32, w as Float32, b, { padding: 1, stride: 2 })),
-  convTranspose2d: operation([[3, 2, 5], [5, 4, 2, 2], [4]], (x, w, b) => convTranspose2d(x as Float32, w as Float32, b)),
-  concatChannels: operation([[2, 2, 9], [7]], (x, y) => concatChannels(x as Float32, y as Float32)),
-  repeat: operation([[4]], (x) => repeat(x as Float32, 4)),
-  padAround: operation([[2, 3, 3]], (x) => padAround(x as Float32, [8, 8])),
-  enlarging: operation([[3, 3, 2]], (x) => resample(x as Float32, { height: 8, width: 8, filter: 'bicubic' })),
-  shrinking: operation([[9, 9, 4]], (x) => resample(x as Float32, { height: 4, width: 4, filter: 'bilinear', antialias: true })),
-  attention: operation(
-    [
-      [5, 28],
-      [15, 28],
-      [15, 28],
-    ],
-    (q, k, v) => attention(q as Float32, k as Float32, v as Float32, { heads: 4 }),
-  ),
-  'attention in integers': operation(
-    [
-      [5, 28],
-      [15, 28],
-      [15, 28],
-    ],
-    (q, k, v) => attention(q as Float32, k as Float32, v as Float32, { heads: 4, integers: true }),
-  ),
+  matmul: operation(matmul, [2, 5, 3], [2, 3, 9]),
+  'matmul by one matrix': operation(matmul, [2, 5, 3], [3, 9]),
+  linear: operation(linear, [5, 3], [9, 3], [9]),
+  softmax: operation(softmax, [4, 16]),
+  swiglu: operation(swiglu, [4, 32]),
+  layerNorm: operation(layerNorm, [4, 16], [16], [16]),
+  add: operation(add, [4, 16], [16]),
+  clamp: operation((x) => clamp(x, -1, 1), [4, 16]),
+  normalize: operation(normalize, [4, 16]),
+  binMean: operation(binMean, [16, 3], [3]),
+  mean: operation(mean, [5, 16]),
+  transpose: operation(transpose, [5, 16]),
+  concat: operation(concat, [1, 16], [2, 16]),
+  patchify: operation((x) => patchify(x, [2, 2]), [1, 9, 9]),
+  conv2d: operation((x, weight, bias) => conv2d(x, weight, bias, { padding: 1, stride: 2 }), [7, 5, 3], [16, 3, 3, 3], [16]),
+  convTranspose2d: operation(convTranspose2d, [3, 2, 5], [5, 4, 2, 2], [4]),
+  concatChannels: operation(concatChannels, [2, 2, 9], [7]),
+  repeat: operation((x) => repeat(x, 4), [4]),
+  padAround: operation((x) => padAround(x, [8, 8]), [2, 3, 3]),
+  enlarging: operation((x) => resample(x, { height: 8, width: 8, filter: 'bicubic' }), [3, 3, 2]),
+  shrinking: operation((x) => resample(x, { height: 4, width: 4, filter: 'bilinear', antialias: true }), [9, 9, 4]),
+  attention: operation((q, k, v) => attention(q, k, v, { heads: 4 }), [5, 28], [15, 28], [15, 28]),
+  'attention in integers': operation((q, k, v) => attention(q, k, v, { heads: 4, integers: true }), [5, 28], [15, 28], [15, 28]),
 };
 
 test('what is recorded writes nothing but the memory that was set aside for it', async () => {
-  for (const [name, [dims, run]] of Object.entries(OPERATIONS)) {
+  for (const [name, { dims, run }] of Object.entries(OPERATIONS)) {
     const tensors = dims.map((own, i) => randomTensor(own, i + 1));
     await withEngine({}, async (engine) => {
       const operands = tensors.map((tensor) => placed(engine, tensor));
