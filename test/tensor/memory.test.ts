@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { STRIP_ROWS } from '../../src/runtime/kernels.ts';
 import { concatChannels, conv2d, convTranspose2d, repeat } from '../../src/tensor/conv.ts';
 import { attention, concat, linear, matmul, patchify, resample, softmax, swiglu, transpose } from '../../src/tensor/index.ts';
 import { createMatrix } from '../../src/tensor/matrix/createMatrix.ts';
@@ -48,6 +49,16 @@ const OPERATIONS: Record<string, Operation> = {
   attention: operation((q, k, v) => attention(q, k, v, { heads: 4 }), [5, 28], [15, 28], [15, 28]),
   'attention in integers': operation((q, k, v) => attention(q, k, v, { heads: 4, integers: true }), [5, 28], [15, 28], [15, 28]),
 };
+
+/** Attention to any number of keys that fill two panels, of any width of one. */
+for (const integers of [false, true]) {
+  for (let keys = 9; keys <= 16; keys++) {
+    for (let width = 1; width <= 8; width++) {
+      const run = (q: Float32, k: Float32, v: Float32): Float32 => attention(q, k, v, { heads: 1, integers });
+      OPERATIONS[`attention to ${keys} keys of ${width}, ${integers}`] = operation(run, [5, width], [keys, width], [keys, width]);
+    }
+  }
+}
 
 test('what is recorded writes nothing but the memory that was set aside for it', async () => {
   for (const [name, { dims, run }] of Object.entries(OPERATIONS)) {
@@ -111,6 +122,22 @@ test('a product widens a few of the weights at a time', async () => {
       const last = engine.end;
       await engine.record(async () => matrix.multiply(x));
       assert.ok(engine.end - last < 2 ** 18, `${dtype}, ${build}: ${engine.end - last} bytes`);
+    });
+  }
+});
+
+test('attention has in memory its result, keys and values once more, and a strip of scores', async () => {
+  const [tokens, width] = [2048, 64];
+  for (const [integers, bytes, strip] of [
+    [false, 4, 4 * STRIP_ROWS],
+    [true, 2, 24],
+  ] as const) {
+    await withEngine({}, async (engine) => {
+      const [q, k, v] = [1, 2, 3].map((seed) => placed(engine, randomTensor([tokens, width], seed))) as [Float32, Float32, Float32];
+      const last = engine.end;
+      await engine.record(async () => attention(q, k, v, { heads: 1, integers }));
+      const most = 1.05 * tokens * (4 * width + 2 * bytes * width + strip);
+      assert.ok(engine.end - last < most, `${engine.end - last} bytes, at most ${most}`);
     });
   }
 });
