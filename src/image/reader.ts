@@ -194,7 +194,7 @@ export class ImageReader {
     if (helper.hasStarted) {
       task.reject(new ThreadError(`expected a thread to read the picture, found that it ended (${message}): it may be too large`));
     } else {
-      if (this.#helpers.length > 0) warnOnce(`${host.name} did not start a thread (${message}): pictures are read in line`);
+      warnOnce(`${host.name} did not start a thread (${message}): pictures are read in line`);
       this.#helpers = [];
       this.#waiting.unshift(task);
     }

@@ -74,13 +74,13 @@ async function respond({ input, reading, decoder, processor, thread }: Question,
 
 /** As the header of a PNG or JPEG file has it; 0 for what is neither, or damaged, of which decoding will tell. */
 function pixelsOf(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView => new DataView(buffer, byteOffset, length);
   try {
-    if (isPng(bytes)) return view.getUint32(16) * view.getUint32(20);
+    if (isPng(bytes)) return viewOf(bytes).getUint32(16) * viewOf(bytes).getUint32(20);
     if (!isJpeg(bytes)) return 0;
     for (const { marker, data } of jpegSegments(bytes, '')) {
       if (marker < MARKER.SOF0 || marker > MARKER.SOF2) continue;
-      return view.getUint16(data.byteOffset - bytes.byteOffset + 1) * view.getUint16(data.byteOffset - bytes.byteOffset + 3);
+      return viewOf(data).getUint16(1) * viewOf(data).getUint16(3);
     }
   } catch {}
   return 0;

@@ -132,7 +132,7 @@ function vertical(pixels: Pixels, height: number, filter: Filter, engine: Engine
 
 /** Which inputs make an output and with which weights, for all outputs of one direction. */
 interface Taps {
-  /** Most pairs of taps of an output. */
+  /** Room for pairs of taps of an output. */
   readonly pairs: number;
   readonly entryBytes: number;
   /** In the layout of the kernels (assembly/resample/u8_resample.ts). */
@@ -150,7 +150,7 @@ function filterTaps({ support, weight }: Filter, from: number, to: number): Taps
   const scale = from / to;
   const stretch = Math.max(scale, 1);
   const reach = support * stretch;
-  const pairs = Math.ceil(Math.min(Math.ceil(reach) * 2 + 1, from) / 2);
+  const pairs = Math.ceil(reach) + 1;
   const entryBytes = 8 + 8 * pairs;
   const table = new Uint8Array(to * entryBytes);
   const view = new DataView(table.buffer);
@@ -164,7 +164,7 @@ function filterTaps({ support, weight }: Filter, from: number, to: number): Taps
     view.setInt32(entry, first, true);
     view.setInt32(entry + 4, Math.ceil(count / 2), true);
     weights.forEach((w, i) => {
-      const normal = sum === 0 ? w : w / sum;
+      const normal = w / sum;
       const k = Math.trunc(normal * 2 ** PRECISION + (normal < 0 ? -0.5 : 0.5));
       const at = entry + 8 + 8 * (i >> 1) + 2 * (i & 1);
       view.setInt16(at, k & 0x7fff, true);

@@ -67,7 +67,11 @@ test('it tells how long it read and decoded, in line too', async () => {
   for (const threads of [0, 1]) {
     await withReader({ threads }, async (reader) => {
       const start = performance.now();
-      for (let i = 0; i < 3; i++) await reader.read(join(PHOTOS, 'exif-3.jpg'));
+      for (let i = 0; i < 8; i++) {
+        const before = { ...reader.seconds };
+        await reader.read(join(PHOTOS, 'exif-3.jpg'));
+        assert.ok(reader.seconds.decoding > before.decoding && (reader.seconds.reading > before.reading || threads === 0));
+      }
       const { reading, decoding } = reader.seconds;
       const all = (performance.now() - start) / 1000;
       assert.ok(decoding > 0 && decoding < all && reading >= 0 && reading < all, `${reading} + ${decoding} of ${all} s`);
@@ -155,6 +159,26 @@ test('a decoder that hangs is ended by the signal, and the next picture is read'
       await refuses(() => hanging, Error, 'enough');
       assert.is((await next).width, 6);
       await refuses(() => reader.read(file('c.num', '6 2'), { signal: work.signal }), Error, 'enough');
+    },
+  ));
+
+test('a picture that is given up before its turn is not read', () =>
+  withDecoder(
+    `let calls = 0;
+    export async function decode(bytes) {${NUMBERS}
+      calls += 1;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return { ...picture, data: picture.data.fill(calls) };
+    }`,
+    async (reader, file) => {
+      const path = file('a.num', '2 0');
+      const work = new AbortController();
+      const first = reader.read(path);
+      const given = reader.read(path, { signal: work.signal });
+      const last = reader.read(path);
+      work.abort(new Error('enough'));
+      await refuses(() => given, Error, 'enough');
+      assert.equal([(await first).data[0], (await last).data[0]], [1, 2]);
     },
   ));
 
