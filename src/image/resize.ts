@@ -196,7 +196,7 @@ function nearestIndices(from: number, to: number): number[] {
   const scale = from / to;
   let position = scale * 0.5;
   return Array.from({ length: to }, () => {
-    const index = Math.min(Math.trunc(position), from - 1);
+    const index = Math.trunc(position);
     position += scale;
     return index;
   });

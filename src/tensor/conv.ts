@@ -247,8 +247,9 @@ function outputSize(size: readonly [number, number], kernel: Kernel, stride: num
   if (!(Number.isSafeInteger(padding) && padding >= 0)) {
     throw new ArgumentError(`convolution: padding: expected an integer of at least 0, found ${padding}`);
   }
-  const [rows, columns] = size.map((pixels, axis) => Math.floor((pixels + 2 * padding - (kernel[axis] as number)) / stride) + 1);
-  if (!(rows && columns && rows > 0 && columns > 0)) {
+  const along = (axis: 0 | 1): number => Math.floor((size[axis] + 2 * padding - kernel[axis]) / stride) + 1;
+  const [rows, columns] = [along(0), along(1)];
+  if (rows < 1 || columns < 1) {
     throw new ShapeError(
       `convolution: expected an image of at least the kernel, ${kernel[0]} x ${kernel[1]}, found ${size[0]} x ${size[1]} padded by ${padding}`,
     );

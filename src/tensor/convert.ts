@@ -74,7 +74,6 @@ export function fromFloat32(dtype: DType, data: Float32Array<ArrayBuffer>): Tens
  * range.
  */
 export function convert(from: DType, to: DType, data: TensorData): TensorData {
-  if (from === to) return data;
   if (isFloat(from) || isFloat(to)) return fromFloat32(to, toFloat32(from, data));
   const integers = data as Iterable<number | bigint>;
   if (to === 'bool') return Uint8Array.from(integers as Iterable<number>, (x) => (Number(x) === 0 ? 0 : 1));

@@ -165,7 +165,7 @@ export function concat(x: Tensor, y: Tensor): Float32 {
   if (x.dims.length === 0) throw new ShapeError('concat: expected x of one or more dimensions, found []');
   checkDims('concat: y', [-1, ...x.dims.slice(1)], y.dims);
   return operate('concat', [x, y], (engine, [a, b]) => {
-    const z = place(engine, 'float32', [(a.dims[0] ?? 0) + (b.dims[0] ?? 0), ...a.dims.slice(1)]);
+    const z = place(engine, 'float32', [(a.dims[0] as number) + (b.dims[0] as number), ...a.dims.slice(1)]);
     engine.copy(addressOf(z), addressOf(a), a.bytes);
     engine.copy(addressOf(z) + a.bytes, addressOf(b), b.bytes);
     return z;

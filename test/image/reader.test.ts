@@ -182,6 +182,16 @@ test('a picture that is given up before its turn is not read', () =>
     },
   ));
 
+test('a picture that is given up while its thread starts does not end the use of threads', () =>
+  withReader({ threads: 1 }, async (reader) => {
+    const work = new AbortController();
+    const given = reader.read(join(PHOTOS, 'exif-3.jpg'), { signal: work.signal });
+    work.abort(new Error('enough'));
+    await refuses(() => given, Error, 'enough');
+    assert.is((await reader.read(join(PHOTOS, 'exif-3.jpg'))).width, 90);
+    assert.is(reader.ahead, 4);
+  }));
+
 test('disposed of, it refuses what is asked for and what was', async () => {
   const reader = new ImageReader({ threads: 1 });
   const asked = reader.read(join(PHOTOS, 'exif-3.jpg'));

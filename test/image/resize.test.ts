@@ -97,6 +97,21 @@ test('filters go by Pillow’s codes as well as by name, and bicubic is the defa
   assert.equal(resize(pixels, { width: 5, height: 6 }), resize(pixels, { width: 5, height: 6, resample: 'bicubic' }));
 });
 
+test('a picture of more than a hundred times its width is shortened first, as Pillow does it', () => {
+  for (const [height, isFirst] of [
+    [200, false],
+    [201, true],
+  ] as const) {
+    const pixels = randomPixels(2, height, 3, 13);
+    const both = resize(pixels, { width: 5, height: 60 });
+    assert.equal(both, resample(pixels, 5, 60, 'bicubic'));
+    const shortened = resize(resize(pixels, { width: 2, height: 60 }), { width: 5, height: 60 });
+    const widened = resize(resize(pixels, { width: 5, height }), { width: 5, height: 60 });
+    assert.not.equal(shortened, widened);
+    assert.equal(both, isFirst ? shortened : widened);
+  }
+});
+
 test('a picture of the right size is given back as it is', () => {
   const pixels = randomPixels(9, 8, 3, 6);
   for (const resample of RESAMPLING) assert.is(resize(pixels, { width: 9, height: 8, resample }), pixels);
@@ -110,7 +125,12 @@ test('a picture of the right width or height is resized in the other direction o
 
 test('an unknown filter and an impossible or absurd size are refused by name', async () => {
   const pixels = randomPixels(2, 2, 3, 8);
-  await refuses(() => resize(pixels, { width: 1, height: 1, resample: 6 }), ArgumentError, 'resample', '3 (bicubic)', 'found 6');
+  await refuses(
+    () => resize(pixels, { width: 1, height: 1, resample: 6 }),
+    ArgumentError,
+    'resample: expected 0 (nearest), 1 (lanczos), 2',
+    'found 6',
+  );
   await refuses(() => resize(pixels, { width: 1, height: 1, resample: 'cubic' as 'bicubic' }), ArgumentError, 'resample', '"cubic"');
   await refuses(() => resize(pixels, { width: 0, height: 1 }), ImageError, 'resize: expected', '0 x 1');
   await refuses(() => resize(pixels, { width: 1, height: 1.5 }), ImageError, '1 x 1.5');

@@ -33,6 +33,14 @@ for (const dtype of ['float16', 'bfloat16'] as const) {
   });
 }
 
+test('NaN of any sign and payload stays NaN', () => {
+  const words = Uint32Array.of(0x7f800001, 0x7fc00000, 0x7fffffff, 0xff800001, 0xffc00000, 0xffffffff);
+  for (const dtype of ['float16', 'bfloat16'] as const) {
+    for (const half of fromFloat32(dtype, new Float32Array(words.buffer)) as Uint16Array)
+      assert.ok(Number.isNaN(HALVES[dtype][half]), `${half}`);
+  }
+});
+
 test('one number at a time converts as arrays do', () => {
   for (const half of [0, 1, 0x3c00, 0x7bff, 0x7c00, 0x8001, 0xfc00]) {
     assert.is(float16ToNumber(half), HALVES.float16[half]);

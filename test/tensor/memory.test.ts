@@ -142,6 +142,25 @@ test('attention has in memory its result, keys and values once more, and a strip
   }
 });
 
+test('a product has its right-hand side once more in memory, of a batch that of one matrix', async () => {
+  await withEngine({}, async (engine) => {
+    const [a, b] = [placed(engine, randomTensor([3, 8, 255], 1)), placed(engine, randomTensor([3, 255, 1024], 2))];
+    const last = engine.end;
+    await engine.record(async () => matmul(a, b));
+    assert.ok(engine.end - last < 1.05 * (3 * 8 * 1024 + 256 * 1024) * 4, `${engine.end - last} bytes`);
+  });
+});
+
+test('an image is enlarged a band of rows at a time', async () => {
+  await withEngine({}, async (engine) => {
+    const x = placed(engine, randomTensor([1024, 256, 4], 1));
+    const last = engine.end;
+    await engine.record(async () => resample(x, { height: 2048, width: 512, filter: 'bilinear' }));
+    const [result, band] = [2048 * 512 * 4 * 4, 2 ** 22];
+    assert.ok(engine.end - last < result + 1.1 * band, `${engine.end - last} bytes`);
+  });
+});
+
 test('the largest sums of attention in integers do not overflow', () => {
   for (const width of [64, 256, 1024]) {
     // every other key is as near as can be, or as far

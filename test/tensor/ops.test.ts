@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, DTypeError, ShapeError } from '../../src/errors.ts';
+import { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, type Activation } from '../../src/runtime/kernels.ts';
 import { concatChannels, conv2d, convTranspose2d, repeat } from '../../src/tensor/conv.ts';
 import {
@@ -25,8 +26,9 @@ import {
   Tensor,
   transpose,
 } from '../../src/tensor/index.ts';
-import { binMean, clamp, normalize } from '../../src/tensor/ops.ts';
+import { binMean, clamp, normalize, selfAttention } from '../../src/tensor/ops.ts';
 import { padAround } from '../../src/tensor/pad.ts';
+import { placed } from '../../src/tensor/place.ts';
 import { refuses } from '../helpers.ts';
 import { assertSame, assertSameBits, assertWithin } from '../reference/compare.ts';
 import * as reference from '../reference/ops.ts';
@@ -242,6 +244,20 @@ test('attention is softmax(scale q k^T) v for each head, and gives the probabili
     ),
     { seed: 6, numRuns: 200 },
   );
+});
+
+test('attention of tokens to one another takes query, key and value side by side, each the first columns of a third', () => {
+  const engine = new Engine();
+  const [q, k, v] = [1, 2, 3].map((seed) => randomTensor([5, 6], seed)) as [Tensor, Tensor, Tensor];
+  const beside = concatChannels(...([q, k, v].flatMap((third, i) => [third, randomTensor([5, 2], i)]) as [Tensor, ...Tensor[]]));
+  for (const heads of [1, 2, 3]) {
+    for (const integers of [false, true]) {
+      const found = selfAttention(placed(engine, beside), 6, { heads, integers });
+      assert.equal(found.dims, [5, 6]);
+      assertSameBits(found.data, attention(q, k, v, { heads, integers }).data, `${heads} heads`);
+    }
+  }
+  engine.dispose();
 });
 
 test('attention names the operand or option that does not fit', async () => {
