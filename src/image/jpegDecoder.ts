@@ -291,8 +291,9 @@ export function huffmanTable(counts: Uint8Array, symbols: Uint8Array): Uint8Arra
   let code = 0;
   let place = 0;
   let isPossible = counts.length === 16 && symbols.length === sumOf(counts) && symbols.length <= 256;
-  for (const [i, count] of counts.entries()) {
-    const length = i + 1;
+  let length = 0;
+  for (const count of counts) {
+    length += 1;
     isPossible &&= code + count <= 2 ** length;
     places[length] = place - code;
     for (let i = 0; i < count; i++, code++, place++) {
