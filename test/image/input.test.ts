@@ -55,8 +55,7 @@ test('no more is taken than limits.imageBytes, from wherever', () =>
     writeFileSync(path, BYTES);
     const body: RequestListener = ({ url }, response) => {
       if (url === '/known') response.setHeader('content-length', 1000);
-      response.write(BYTES.subarray(0, 600));
-      response.end(BYTES.subarray(600));
+      response.write(BYTES.subarray(0, 600), () => setTimeout(() => response.end(BYTES.subarray(600)), 20)); // in two pieces
     };
     await withServer(body, async (url) => {
       for (const input of [new Blob([BYTES]), path, `${url}/known`, `${url}/unknown`]) {

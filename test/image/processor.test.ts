@@ -176,6 +176,15 @@ test('the caller’s picture is not changed', async () => {
 test('pictures that end up in different sizes are refused', async () => {
   const processor = new BitImageProcessor({ size: 20, do_center_crop: false });
   await refuses(() => processor([randomPixels(10, 10, 3, 1), randomPixels(20, 10, 3, 1)]), ShapeError, 'number 2', '20 x 20', '40 x 20');
+  const asIs = new BitImageProcessor({ do_resize: false, do_center_crop: false, do_convert_rgb: false, do_normalize: false });
+  for (const [width, height, channels] of [
+    [5, 4, 1],
+    [5, 3, 3],
+    [6, 4, 3],
+  ] as const) {
+    const pictures = [randomPixels(5, 4, 3, 1), randomPixels(width, height, channels, 1)];
+    await refuses(() => asIs(pictures), ShapeError, '3 channels of 5 x 4', `found ${channels} of ${width} x ${height} in number 2`);
+  }
   await refuses(() => processor([]), ImageError, 'at least one');
 });
 
