@@ -137,6 +137,26 @@ test('a tensor of a type this library lacks is refused by name only when it is r
   await refuses(() => checkpoint.stream('f8', () => {}), DTypeError, 'tensor "f8"', 'found F8_E4M3');
 });
 
+test('elements of each type of the format have their bits, and there are no others', async () => {
+  const names =
+    'BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64';
+  for (const dtype of names.split(' ')) {
+    const bytes = dtype === 'BOOL' ? 8 : Number(/\d+/.exec(dtype)); // of eight elements
+    const header = { a: { dtype, shape: [8], data_offsets: [0, bytes] } };
+    assert.equal((await open(forge(header, bytes))).entries.get('a')?.dims, [8], dtype);
+    for (const other of [bytes - 1, bytes + 1]) {
+      const wrong = { a: { ...header.a, data_offsets: [0, other] } };
+      await refuses(() => open(forge(wrong, other)), CheckpointError, `data_offsets: expected ${bytes} bytes for ${dtype} [8]`);
+    }
+  }
+  const unknown = { a: { dtype: 'U1', shape: [8], data_offsets: [0, 1] } };
+  await refuses(
+    () => open(forge(unknown, 1)),
+    CheckpointError,
+    `tensor "a": dtype: expected one of ${names.replaceAll(' ', ', ')}, found "U1"`,
+  );
+});
+
 test('a tensor that is not there is refused by name', async () => {
   await refuses(async () => (await open(EVERY_DTYPE)).read('other'), CheckpointError, 'some.safetensors', '"other"');
 });
