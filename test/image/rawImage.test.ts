@@ -163,11 +163,11 @@ test('the middle is cut out, half a pixel up and left, with black around what is
 });
 
 test('pixels become a tensor, channels first or last', () => {
-  const image = new RawImage(Uint8Array.of(1, 2, 3, 4, 5, 6), 2, 1, 3);
-  assert.equal(image.toTensor().dims, [3, 1, 2]);
-  assert.equal([...image.toTensor().data], [1, 4, 2, 5, 3, 6]);
-  assert.equal(image.toTensor('HWC').dims, [1, 2, 3]);
-  assert.equal([...image.toTensor('HWC').data], [1, 2, 3, 4, 5, 6]);
+  const image = new RawImage(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), 3, 2, 2);
+  assert.equal(image.toTensor().dims, [2, 2, 3]);
+  assert.equal([...image.toTensor().data], [1, 3, 5, 7, 9, 11, 2, 4, 6, 8, 10, 12]);
+  assert.equal(image.toTensor('HWC').dims, [2, 3, 2]);
+  assert.equal([...image.toTensor('HWC').data], [...image.data]);
 });
 
 test('a clone has data of its own', () => {
