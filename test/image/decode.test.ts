@@ -6,11 +6,11 @@ import jpeg from 'jpeg-js';
 import { PNG } from 'pngjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { host } from '#host';
 import { ArgumentError, HostError, ImageError, LimitError } from '../../src/errors.ts';
 import { decodeImage } from '../../src/image/decode.ts';
 import { isJpeg, jpegSegments, readJpegHeader } from '../../src/image/jpeg.ts';
 import { isPng, type PngChunk, pngChunks, readPngHeader } from '../../src/image/png.ts';
-import { scratchEngine } from '../../src/runtime/scratch.ts';
 import { refuses, valueOrNamedError } from '../helpers.ts';
 import { type JpegPicture, progressiveJpeg, sequentialJpeg } from '../reference/jpeg.ts';
 import { encodePng, type PngPicture, pngFile, SAMPLES } from '../reference/png.ts';
@@ -283,12 +283,18 @@ test('a file is taken to hold what it could hold at most, and nothing beyond', a
 });
 
 test('what a progressive picture takes of memory is given back', async () => {
-  const edge = 1600;
-  await decodeImage(sequentialJpeg(flat(edge, edge), { interleaved: true }));
-  const { reserved } = scratchEngine();
-  assert.ok(reserved < edge * edge * 2, `${reserved} bytes`); // of coefficients
-  await decodeImage(progressiveJpeg(flat(edge, edge)));
-  assert.is(scratchEngine().reserved, reserved);
+  const given: number[] = [];
+  const { released } = host;
+  Object.assign(host, { released: (bytes: number) => given.push(bytes) });
+  try {
+    await decodeImage(sequentialJpeg(flat(600, 600), { interleaved: true }));
+    assert.equal(given, []);
+    await decodeImage(progressiveJpeg(flat(600, 600)));
+  } finally {
+    Object.assign(host, { released });
+  }
+  assert.is(given.length, 1);
+  assert.ok((given[0] as number) > 600 * 600 * 2, `${given} bytes`); // of coefficients
 });
 
 test('a host without DecompressionStream reads JPEG, and says what PNG needs', async () => {
