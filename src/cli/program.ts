@@ -45,6 +45,10 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     return failed > 0 ? FAILED : 0;
   } catch (error) {
     downloads.stop();
+    if (error instanceof InvalidArgumentError) {
+      terminal.stderr.write(`error: ${error.message}\n(--help tells what there is)\n`); // found by a command, when it had begun
+      return USAGE;
+    }
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE; // it has written its message
     terminal.stderr.write(terminal.signal.aborted ? 'dinov2: interrupted\n' : lineOf(error));
     return FAILED;

@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readLabels } from '../../src/cli/labels.ts';
 import { refuses, withFolder } from '../helpers.ts';
+import { dinov2 } from './helpers.ts';
 
 test('names are read one a line, from a JSON array, and from an object by number', () =>
   withFolder(async (folder) => {
@@ -30,6 +31,13 @@ test('what is no list of names is refused by its file', () =>
       await refuses(() => readLabels(file), InvalidArgumentError, `--labels ${file}`, part);
     }
     await refuses(() => readLabels(join(folder, 'nope')), InvalidArgumentError, 'nope', 'no such file');
+  }));
+
+test('a command says what is wrong with them', () =>
+  withFolder(async (folder) => {
+    const { code, stderr } = await dinov2(['classify', join(folder, 'nope.png'), '--labels', folder, '--threads', '1']);
+    assert.is(code, 2);
+    assert.match(stderr, `--labels ${folder}: expected a file of names`);
   }));
 
 test.run();
