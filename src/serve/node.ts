@@ -98,15 +98,20 @@ async function answer(service: Service, incoming: IncomingMessage, outgoing: Ser
   if (!isRead || service.isClosing) outgoing.setHeader('connection', 'close');
   if (incoming.method !== 'HEAD') outgoing.setHeader('content-length', body.length);
   outgoing.writeHead(response.status);
-  outgoing.end(body);
   if (!isRead) linger(incoming, response.status === 408 ? LINGER : service.limits.bodyTime);
+  outgoing.end(body);
 }
 
-/** Passes over what a client still sends, for some milliseconds, for many read the answer only then; and hangs up. */
+/**
+ * Passes over what a client still sends, for some milliseconds, for many read the answer only then; and hangs up. Node would close the connection with
+ * the answer (`resOnFinish` in lib/_http_server.js): what is sent to one that is closed is answered with a reset, which the answer gets lost in.
+ */
 function linger(incoming: IncomingMessage, time: number): void {
+  const { socket } = incoming;
+  socket.destroySoon = () => void socket.end(); // its own direction
   incoming.removeAllListeners('readable').resume();
-  const timer = setTimeout(() => incoming.socket.destroy(), time);
-  incoming.socket.once('close', () => clearTimeout(timer));
+  const timer = setTimeout(() => socket.destroy(), time);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** Undefined for what web-standard requests cannot say, or lacks a host (RFC 9112, 3.2). */

@@ -150,6 +150,25 @@ test('a body that is too large is refused while it comes, and who sends on gets 
   );
 });
 
+test('who has more to send than is taken can send it all before the answer is read', async () => {
+  await withServer(
+    async ({ port }) => {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      const errors: Error[] = [];
+      socket.on('error', (error) => errors.push(error));
+      socket.write(`${HEAD}Content-Length: 1000000\r\n\r\n`);
+      for (let i = 0; i < 10; i++) {
+        socket.write(new Uint8Array(100_000));
+        await new Promise((resolve) => setTimeout(resolve, 10)); // the answer has come meanwhile, and stays unread
+      }
+      socket.end();
+      assert.match(await closed(socket), /^HTTP\/1.1 413 [\s\S]*BodyTooLarge/);
+      assert.equal(errors, []);
+    },
+    { maxBody: 1000 },
+  );
+});
+
 test('a client that asks before it sends is told to send, or why not', async () => {
   await withServer(async ({ raw }) => {
     const expect = 'Expect: 100-continue\r\nConnection: close\r\n';
