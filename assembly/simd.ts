@@ -26,14 +26,6 @@ export function maxLanes(x: v128): f32 {
   return f32x4.extract_lane(f32x4.max(pairs, v128.shuffle<f32>(pairs, pairs, 1, 0, 3, 2)), 0);
 }
 
-/** Smallest of the four lanes; NaN if one is NaN. */
-// @ts-ignore: decorator
-@inline
-export function minLanes(x: v128): f32 {
-  const pairs = f32x4.min(x, v128.shuffle<f32>(x, x, 2, 3, 0, 1));
-  return f32x4.extract_lane(f32x4.min(pairs, v128.shuffle<f32>(pairs, pairs, 1, 0, 3, 2)), 0);
-}
-
 /** The first `count` (1 to 3) floats at `p`, the other lanes zero. Reads nothing behind them. */
 export function loadTail(p: usize, count: i32): v128 {
   let x = v128.load32_zero(p);

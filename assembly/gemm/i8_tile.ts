@@ -89,13 +89,31 @@ export function i8_bytes_tile(
     let head = panel + 32;
     for (let left = k; left > 0; left -= GROUP) {
       const count = <usize>(min(left, GROUP) + 3) & ~3;
-      const zero = i32x4.splat(0);
-      let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero, c40 = zero, c41 = zero, c50 = zero, c51 = zero;
+      const z0 = v128.load(head, 32);
+      const z1 = v128.load(head, 48);
+      let x = v128.load32_splat(heads, 4);
+      let c00 = i32x4.mul(x, z0);
+      let c01 = i32x4.mul(x, z1);
+      x = v128.load32_splat(heads, 12);
+      let c10 = i32x4.mul(x, z0);
+      let c11 = i32x4.mul(x, z1);
+      x = v128.load32_splat(heads, 20);
+      let c20 = i32x4.mul(x, z0);
+      let c21 = i32x4.mul(x, z1);
+      x = v128.load32_splat(heads, 28);
+      let c30 = i32x4.mul(x, z0);
+      let c31 = i32x4.mul(x, z1);
+      x = v128.load32_splat(heads, 36);
+      let c40 = i32x4.mul(x, z0);
+      let c41 = i32x4.mul(x, z1);
+      x = v128.load32_splat(heads, 44);
+      let c50 = i32x4.mul(x, z0);
+      let c51 = i32x4.mul(x, z1);
       let weights = head + 64;
       for (const end = a + count * BYTES_ROWS; a < end; a += BYTES_ROWS << 2, weights += 32) {
         const w0 = v128.load(weights);
         const w1 = v128.load(weights, 16);
-        let x = v128.load32_splat(a);
+        x = v128.load32_splat(a);
         c00 = dot(w0, x, c00);
         c01 = dot(w1, x, c01);
         x = v128.load32_splat(a, 4);
@@ -116,14 +134,12 @@ export function i8_bytes_tile(
       }
       const s0 = v128.load(head);
       const s1 = v128.load(head, 16);
-      const z0 = v128.load(head, 32);
-      const z1 = v128.load(head, 48);
-      gather(heads, s0, s1, sums, shifted(heads, z0, c00), shifted(heads, z1, c01));
-      gather(heads + 8, s0, s1, sums + 32, shifted(heads + 8, z0, c10), shifted(heads + 8, z1, c11));
-      gather(heads + 16, s0, s1, sums + 64, shifted(heads + 16, z0, c20), shifted(heads + 16, z1, c21));
-      gather(heads + 24, s0, s1, sums + 96, shifted(heads + 24, z0, c30), shifted(heads + 24, z1, c31));
-      gather(heads + 32, s0, s1, sums + 128, shifted(heads + 32, z0, c40), shifted(heads + 32, z1, c41));
-      gather(heads + 40, s0, s1, sums + 160, shifted(heads + 40, z0, c50), shifted(heads + 40, z1, c51));
+      gather(heads, s0, s1, sums, c00, c01);
+      gather(heads + 8, s0, s1, sums + 32, c10, c11);
+      gather(heads + 16, s0, s1, sums + 64, c20, c21);
+      gather(heads + 24, s0, s1, sums + 96, c30, c31);
+      gather(heads + 32, s0, s1, sums + 128, c40, c41);
+      gather(heads + 40, s0, s1, sums + 160, c50, c51);
       heads += BYTES_ROWS << 3;
       head = weights;
     }
@@ -150,13 +166,6 @@ function begin(rows: i32, panel: usize, sums: usize): void {
     v128.store(sums, b0);
     v128.store(sums, b1, 16);
   }
-}
-
-/** A group's sums of one row without the zero point of the row: sum - zero * sum of the column. */
-// @ts-ignore: decorator
-@inline
-function shifted(head: usize, columnSums: v128, sum: v128): v128 {
-  return i32x4.sub(sum, i32x4.mul(v128.load32_splat(head, 4), columnSums));
 }
 
 /** A group's sums of one row to its floats: += sum * scale of the row * scale of the column. */

@@ -5,7 +5,7 @@
  * Every GROUP numbers of a row of x that follow one another, the last of them what is left, have a scale and a zero point z of their own and
  * integers q of 0 to 255: x[i] ~ scale * (q[i] - z). An outlier then costs its group precision, and no other. Rows stand in blocks of `rowsOf`
  * rows. The integers: [block][k / step][row][step], a step being what one instruction multiplies, a pair or 4 bytes, k padded to a multiple of 4.
- * The heads, a scale (f32) and a zero point (i32) each: [block][group][row]. Room for both: rows padded to whole blocks.
+ * The heads, each a scale (f32) and what has to be added to an integer in memory to give q - z (i32): [block][group][row]. Room for both: rows padded to whole blocks.
  *
  *   Pairs      16 bit, q - z: i32x4.dot_i16x8_s, which every host has
  *   Unsigned    8 bit, q: i32x4.relaxed_dot_i8x16_i7x16_add_s where it multiplies signed by unsigned 8 bits exactly (x64 with VNNI)

@@ -1,18 +1,17 @@
 /**
  * i8_quantize(form, rows, columns, x, ldx, heads, y)
- *   x (rows, columns), rows ldx elements apart -> quantised rows (i8_form.ts): y, and heads, each the scale of a group and the zero point that the
- *   product has to take off
+ *   x (rows, columns), rows ldx elements apart -> quantised rows (i8_form.ts): y, and heads, a scale and a summand for each group
  *
  * i8_layer_norm(form, rows, columns, x, weight, bias, epsilon, room, heads, y)
  *   the same of the layer norm of x, rows columns elements apart; room: a row of floats
  *
- * scale = (max - min) / 255 with 0 between min and max, z = round(-min / scale), q = round(x / scale) + z, ties to even (Jacob et al. 2018,
+ * scale = (max - min) / 255 with 0 between min and max, z = round(-min / scale), q = round(x / scale + z), ties to even (Jacob et al. 2018,
  * "Quantization and training of neural networks for efficient integer-arithmetic-only inference"): 0 is exact and |x - scale (q - z)| <= 0.5001 scale.
  * A group with a NaN or an infinity has the scale NaN, so that all products of its row are NaN; one whose scale would be below 2^-110 has the scale 0
  * and becomes zeros.
  */
 import { f32_layer_norm } from '../norm/f32_layer_norm';
-import { loadTail, maxLanes, minLanes } from '../simd';
+import { loadTail } from '../simd';
 import { Form, GROUP, groupsOf, PAIRS_ROWS, rowBytes, rowsOf, SMALLEST_SCALE, stepBytes } from './i8_form';
 
 export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, heads: usize, y: usize): void {
@@ -46,58 +45,83 @@ const ROUND_BITS: i32 = 0x4b400000;
 
 /** x (columns <= GROUP) to a place within a block. */
 function quantizeGroup(form: Form, columns: i32, x: usize, head: usize, y: usize): void {
+  const sixteens = (<usize>columns & ~15) << 2;
   const whole = (<usize>columns & ~3) << 2;
   const tail = columns & 3;
-  const magnitude = i32x4.splat(0x7fffffff);
-  let low = tail ? loadTail(x + whole, tail) : f32x4.splat(0);
+  let low = tail ? loadTail(x + whole, tail) : f32x4.splat(0); // with a 0 in it
   let high = low;
-  let largest = v128.and(low, magnitude); // orders NaN above infinity above all numbers
-  for (let i: usize = 0; i < whole; i += 16) {
+  let i: usize = 0;
+  for (; i < sixteens; i += 64) {
+    const a = v128.load(x + i);
+    const b = v128.load(x + i, 16);
+    const c = v128.load(x + i, 32);
+    const d = v128.load(x + i, 48);
+    low = f32x4.pmin(low, f32x4.pmin(f32x4.pmin(a, b), f32x4.pmin(c, d)));
+    high = f32x4.pmax(high, f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
+  }
+  for (; i < whole; i += 16) {
     const v = v128.load(x + i);
     low = f32x4.pmin(low, v);
     high = f32x4.pmax(high, v);
-    largest = i32x4.max_s(largest, v128.and(v, magnitude));
   }
-  const finite = !v128.any_true(i32x4.gt_s(largest, i32x4.splat(0x7f7fffff)));
-  const bottom = min<f32>(0, minLanes(low));
-  const scale = max<f32>(0, maxLanes(high)) * PART - bottom * PART; // in parts, as max - min may overflow
-  const known = finite && scale >= SMALLEST_SCALE;
+  const minusHigh = f32x4.neg(high);
+  let ends = f32x4.pmin(v128.shuffle<f32>(low, minusHigh, 0, 1, 4, 5), v128.shuffle<f32>(low, minusHigh, 2, 3, 6, 7));
+  ends = f32x4.pmin(ends, v128.shuffle<f32>(ends, ends, 1, 0, 3, 2));
+  const bottom = f32x4.extract_lane(ends, 0);
+  const scale = f32x4.extract_lane(ends, 2) * -PART - bottom * PART; // in parts, as max - min may overflow
+  const known = scale >= SMALLEST_SCALE && scale < Infinity;
   const inverse: f32 = known ? <f32>1.0 / scale : 0;
   const zero = known ? <i32>nearest(-bottom * inverse) : 0;
-  store<f32>(head, finite ? (known ? scale : 0) : NaN);
-  store<i32>(head, form == Form.Pairs ? 0 : form == Form.Unsigned ? zero : zero - 128, 4);
 
-  // what the loops need, read before them, which leaves it in registers
   const factor = f32x4.splat(inverse);
-  const round = f32x4.splat(ROUND);
+  const round = f32x4.splat(ROUND + <f32>zero); // exact
   const bits = i32x4.splat(ROUND_BITS);
-  const least = i16x8.splat(<i16>-zero);
-  const most = i16x8.splat(<i16>(255 - zero));
   const offset = i16x8.splat(<i16>zero);
   const sign = i8x16.splat(form == Form.Signed ? -128 : 0);
   const step = stepBytes(form);
-  if (!known) {
-    // NaN times 0 is no number
-    for (let i: usize = 0; i < <usize>columns; i += 4, y += step) put(form, f32x4.splat(0), factor, round, bits, least, most, offset, sign, y);
-    return;
+  let seen = i32x4.splat(0); // the bits of all words: 0 to 256, the ends of a word for what was no number
+  i = 0;
+  if (form != Form.Pairs) {
+    for (; i < sixteens; i += 64, y += 4 * step) {
+      const a = integers(v128.load(x + i), factor, round, bits);
+      const b = integers(v128.load(x + i, 16), factor, round, bits);
+      const c = integers(v128.load(x + i, 32), factor, round, bits);
+      const d = integers(v128.load(x + i, 48), factor, round, bits);
+      const ab = i16x8.narrow_i32x4_s(a, b);
+      const cd = i16x8.narrow_i32x4_s(c, d);
+      seen = v128.or(seen, v128.or(ab, cd));
+      const q = v128.xor(i8x16.narrow_i16x8_u(ab, cd), sign);
+      v128.store_lane<i32>(y, q, 0);
+      v128.store_lane<i32>(y + step, q, 1);
+      v128.store_lane<i32>(y + 2 * step, q, 2);
+      v128.store_lane<i32>(y + 3 * step, q, 3);
+    }
   }
-  for (let i: usize = 0; i < whole; i += 16, y += step) put(form, v128.load(x + i), factor, round, bits, least, most, offset, sign, y);
-  if (tail) put(form, loadTail(x + whole, tail), factor, round, bits, least, most, offset, sign, y);
+  for (; i < whole; i += 16, y += step) seen = v128.or(seen, put(form, integers(v128.load(x + i), factor, round, bits), offset, sign, y));
+  if (tail) seen = v128.or(seen, put(form, integers(loadTail(x + whole, tail), factor, round, bits), offset, sign, y));
+  const numbers = !v128.any_true(v128.and(seen, i16x8.splat(<i16>0xfe00)));
+  store<f32>(head, numbers ? (known ? scale : 0) : NaN); // by 0 and NaN it does not matter what the integers are
+  store<i32>(head, form == Form.Pairs ? 0 : form == Form.Unsigned ? -zero : 128 - zero, 4);
 }
 
-/** Four numbers as integers q - z, where rounding may have gone one too far, or q. */
+/** Four numbers as integers q of 0 to 256, as rounding may go one too far. */
 // @ts-ignore: decorator
 @inline
-function put(
-  form: Form, v: v128, factor: v128, round: v128, bits: v128, least: v128, most: v128, offset: v128, sign: v128, y: usize,
-): void {
-  const integers = i32x4.sub(f32x4.add(f32x4.mul(v, factor), round), bits);
-  const q = i16x8.max_s(i16x8.min_s(i16x8.narrow_i32x4_s(integers, integers), most), least);
+function integers(x: v128, factor: v128, round: v128, bits: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(x, factor), round), bits);
+}
+
+/** Four integers to their place, as q - z or q; returns them as words. */
+// @ts-ignore: decorator
+@inline
+function put(form: Form, integers: v128, offset: v128, sign: v128, y: usize): v128 {
+  const words = i16x8.narrow_i32x4_s(integers, integers);
   if (form == Form.Pairs) {
+    const q = i16x8.sub(i16x8.max_s(i16x8.min_s(words, i16x8.splat(255)), i16x8.splat(0)), offset);
     v128.store_lane<i32>(y, q, 0);
     v128.store_lane<i32>(y, q, 1, PAIRS_ROWS << 2);
   } else {
-    const words = i16x8.add(q, offset);
     v128.store_lane<i32>(y, v128.xor(i8x16.narrow_i16x8_u(words, words), sign), 0);
   }
+  return words;
 }

@@ -28,7 +28,7 @@ interface Layout {
   /** Columns of a row that stand beside one another. */
   readonly step: number;
   readonly bytes: number;
-  /** What the zero point is less by, and what is in memory. */
+  /** What is to be taken off an integer in memory. */
   zero(head: Head): number;
   read(view: DataView, at: number): number;
   write(view: DataView, at: number, value: number): void;
@@ -104,7 +104,7 @@ export function layRows(
   for (const [r, row] of rows.entries()) {
     for (const [g, head] of row.heads.entries()) {
       heads.setFloat32(headOf(form, columns, r, g), head.scale, true);
-      heads.setInt32(headOf(form, columns, r, g) + 4, layout.zero(head), true);
+      heads.setInt32(headOf(form, columns, r, g) + 4, -layout.zero(head), true); // what is to be added
     }
     for (let i = 0; i < columns; i++) {
       const head = row.heads[Math.floor(i / GROUP)] as Head;
@@ -127,7 +127,7 @@ export function readRows(
   return Array.from({ length: count }, (_, row) =>
     Array.from({ length: groupsOf(columns) }, (_, group) => {
       const at = headOf(form, columns, row, group);
-      const zero = head.getInt32(at + 4, true);
+      const zero = 0 - head.getInt32(at + 4, true);
       const first = group * GROUP;
       const values = Array.from({ length: Math.min(GROUP, columns - first) }, (_, i) => {
         return LAYOUTS[form].read(view, placeOf(form, columns, row, first + i)) - zero;
