@@ -1,8 +1,8 @@
 /** The kernels, by name. Their signatures in TypeScript: src/runtime/kernels.ts. */
 export { f32_activation, f32_swiglu } from './activation/f32_activation';
 export { f32_attention } from './attention/f32_attention';
-export { i16_attention } from './attention/i16_attention';
-export { i16_pack, i16_pack_rows } from './attention/i16_pack';
+export { i8_attention } from './attention/i8_attention';
+export { i8_pack_keys } from './attention/i8_pack_keys';
 export { f32_copy_rows } from './conv/f32_copy_rows';
 export { f32_im2col } from './conv/f32_im2col';
 export { f32_swap_axes } from './conv/f32_swap_axes';
@@ -13,7 +13,7 @@ export { f16_gemm, f16_gemm_add } from './gemm/f16_gemm';
 export { f16_narrow, f16_widen } from './gemm/f16_pack';
 export { f32_gemm, f32_gemm_add } from './gemm/f32_gemm';
 export { i8_gemm, i8_gemm_add } from './gemm/i8_gemm';
-export { i8_pack, i8_quantize_weights, i8_unpack } from './gemm/i8_pack';
+export { i8_pack, i8_quantize_pack_rows, i8_quantize_weights, i8_unpack } from './gemm/i8_pack';
 export { f32_pack, f32_pack_rows, f32_unpack } from './gemm/pack';
 export { i16_jpeg_scan } from './jpeg/i16_jpeg_scan';
 export { u8_jpeg_idct } from './jpeg/u8_jpeg_idct';

@@ -10,7 +10,7 @@
 import { Activation, f32_activation } from '../activation/f32_activation';
 import { Form, groupsOf, rowBytes, rowsOf } from '../quantize/i8_form';
 import { panelBytes } from './i8_pack';
-import { i8_bytes_tile, i8_pairs_tile, widen } from './i8_tile';
+import { i8_bytes_tile, i8_halves_tile, i8_pairs_tile, widen } from './i8_tile';
 
 /** Bytes of `a` that one pass over some panels touches: a quarter of a common second-level cache, which the widened panels share. */
 const BLOCK_BYTES: i32 = 1 << 17;
@@ -57,6 +57,7 @@ function gemm(
         const at = <usize>column << 2;
         const s = scale ? scale + (<usize>j << 2) + at : 0;
         if (form == Form.Pairs) i8_pairs_tile(rows, min(8, columns - column), k, head, ai, wide, p, ci + at, ldc, s, room);
+        else if (form == Form.Halves) i8_halves_tile(rows, min(8, columns - column), k, head, ai, p, ci + at, ldc, s, room);
         else i8_bytes_tile(rows, min(8, columns - column), k, head, ai, p, ci + at, ldc, s, room);
       }
       if (activation != Activation.None) {

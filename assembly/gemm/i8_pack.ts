@@ -13,36 +13,117 @@ import { loadTail } from '../simd';
  * for none.
  */
 export function i8_pack(n: i32, k: i32, q: usize, scales: usize, bias: usize, target: usize): void {
-  const groups = groupsOf(k);
   memory.fill(target, 0, panelBytes(k) * <usize>((n + 7) >> 3));
-  for (let j = 0; j < n; j++) {
-    const column = <usize>(j & 7) << 2;
-    let to = target + <usize>(j >> 3) * panelBytes(k) + column;
-    if (bias) store<f32>(to, load<f32>(bias + (<usize>j << 2)));
-    to += 32;
-    for (let group = 0; group < groups; group++, scales += 4) {
-      const count = min(GROUP, k - group * GROUP);
-      const head = to;
-      let sum: i32 = 0;
-      let i = 0;
-      to += 64;
-      for (; i + 16 <= count; i += 16, q += 16, to += 128) {
-        const values = v128.load(q);
-        v128.store_lane<i32>(to, values, 0);
-        v128.store_lane<i32>(to, values, 1, 32);
-        v128.store_lane<i32>(to, values, 2, 64);
-        v128.store_lane<i32>(to, values, 3, 96);
-        sum += i32x4_sum(i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(values)));
-      }
-      for (; i < count; i++, q++) {
-        const value = load<i8>(q);
-        sum += <i32>value;
-        store<i8>(to + <usize>(i & 3), value);
-        if ((i & 3) == 3) to += 32;
-      }
-      store<f32>(head, load<f32>(scales));
-      store<i32>(head, sum, 32);
+  for (let j = 0; j < n; j++, q += k, scales += <usize>groupsOf(k) << 2) {
+    packColumn(j, k, q, scales, target);
+    if (bias) store<f32>(target + <usize>(j >> 3) * panelBytes(k) + (<usize>(j & 7) << 2), load<f32>(bias + (<usize>j << 2)));
+  }
+}
+
+/**
+ * i8_quantize_pack_rows(n, k, x, ldx, target): from a matrix (k, n) of floats given by rows, row i the n numbers at x + i * ldx (in elements): the scales
+ * and integers that i8_quantize_weights makes of its columns, without biases. (Where not all in a group are numbers its integers have no meaning.)
+ */
+export function i8_quantize_pack_rows(n: i32, k: i32, x: usize, ldx: i32, target: usize): void {
+  const row = <usize>ldx << 2;
+  for (let j = 0; j < n; j += 8, x += 32) {
+    memory.fill(target, 0, 32); // no biases
+    target += 32;
+    for (let first = 0, at = x; first < k; first += GROUP, at += <usize>GROUP * row) {
+      const rows = min(GROUP, k - first);
+      packGroup(min(4, n - j), min(4, n - j - 4), rows, at, row, target);
+      target += 64 + (<usize>((rows + 3) >> 2) << 5);
     }
+  }
+}
+
+/** A group of rows of two times four columns, of which the last may be missing, to their place in a panel. */
+function packGroup(left: i32, right: i32, rows: i32, x: usize, row: usize, head: usize): void {
+  const magnitude = i32x4.splat(0x7fffffff);
+  let largest0 = i32x4.splat(0);
+  let largest1 = i32x4.splat(0);
+  for (let i = 0, at = x; i < rows; i++, at += row) {
+    largest0 = i32x4.max_s(largest0, v128.and(columnsOf(left, at), magnitude));
+    largest1 = i32x4.max_s(largest1, v128.and(columnsOf(right, at + 16), magnitude));
+  }
+  const inverse0 = putScales(left, largest0, head);
+  const inverse1 = putScales(right, largest1, head + 16);
+  let sums0 = i32x4.splat(0);
+  let sums1 = i32x4.splat(0);
+  for (let i = 0, to = head + 64; i < rows; i += 4, x += 4 * row, to += 32) {
+    const quarter = min(4, rows - i);
+    sums0 = i32x4.add(sums0, putColumns(left, quarter, x, row, inverse0, to));
+    sums1 = i32x4.add(sums1, putColumns(right, quarter, x + 16, row, inverse1, to + 16));
+  }
+  v128.store(head, sums0, 32);
+  v128.store(head, sums1, 48);
+}
+
+/** The scales of four columns from their largest magnitudes, to a head; returns what their numbers are to be multiplied with. */
+// @ts-ignore: decorator
+@inline
+function putScales(columns: i32, largest: v128, head: usize): v128 {
+  const scales = f32x4.div(largest, f32x4.splat(127));
+  const isSmall = f32x4.lt(scales, f32x4.splat(SMALLEST_SCALE));
+  const isFinite = f32x4.lt(scales, f32x4.splat(Infinity));
+  const known = v128.bitselect(v128.bitselect(f32x4.splat(1), scales, isSmall), f32x4.splat(NaN), isFinite);
+  v128.store(head, v128.and(known, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(columns))));
+  return v128.and(f32x4.div(f32x4.splat(1), scales), v128.andnot(isFinite, isSmall));
+}
+
+/** Up to four numbers of each of four columns as integers to their place; returns their sums. */
+// @ts-ignore: decorator
+@inline
+function putColumns(columns: i32, rows: i32, x: usize, row: usize, inverse: v128, to: usize): v128 {
+  const zero = i32x4.splat(0);
+  const a = round(columnsOf(columns, x), inverse);
+  const b = rows > 1 ? round(columnsOf(columns, x + row), inverse) : zero;
+  const c = rows > 2 ? round(columnsOf(columns, x + 2 * row), inverse) : zero;
+  const d = rows > 3 ? round(columnsOf(columns, x + 3 * row), inverse) : zero;
+  const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+  v128.store(to, i8x16.shuffle(bytes, bytes, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  return i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
+}
+
+// @ts-ignore: decorator
+@inline
+function columnsOf(columns: i32, x: usize): v128 {
+  if (columns == 4) return v128.load(x);
+  return columns > 0 ? loadTail(x, columns) : i32x4.splat(0);
+}
+
+/** The nearest integers of four numbers none of which is beyond 127 scales, ties to even. */
+// @ts-ignore: decorator
+@inline
+function round(x: v128, inverse: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(x, inverse), f32x4.splat(12582912)), i32x4.splat(0x4b400000)); // 1.5 2^23, and as bits
+}
+
+/** Column j, its integers and scales, to its place among zeros. */
+export function packColumn(j: i32, k: i32, q: usize, scales: usize, target: usize): void {
+  let to = target + <usize>(j >> 3) * panelBytes(k) + (<usize>(j & 7) << 2) + 32;
+  for (let left = k; left > 0; left -= GROUP, scales += 4) {
+    const count = min(GROUP, left);
+    const head = to;
+    let sum: i32 = 0;
+    let i = 0;
+    to += 64;
+    for (; i + 16 <= count; i += 16, q += 16, to += 128) {
+      const values = v128.load(q);
+      v128.store_lane<i32>(to, values, 0);
+      v128.store_lane<i32>(to, values, 1, 32);
+      v128.store_lane<i32>(to, values, 2, 64);
+      v128.store_lane<i32>(to, values, 3, 96);
+      sum += i32x4_sum(i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(values)));
+    }
+    for (; i < count; i++, q++) {
+      const value = load<i8>(q);
+      sum += <i32>value;
+      store<i8>(to + <usize>(i & 3), value);
+      if ((i & 3) == 3) to += 32;
+    }
+    store<f32>(head, load<f32>(scales));
+    store<i32>(head, sum, 32);
   }
 }
 

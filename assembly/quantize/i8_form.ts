@@ -10,28 +10,36 @@
  *   Pairs      16 bit, q - z: i32x4.dot_i16x8_s, which every host has
  *   Unsigned    8 bit, q: i32x4.relaxed_dot_i8x16_i7x16_add_s where it multiplies signed by unsigned 8 bits exactly (x64 with VNNI)
  *   Signed      8 bit, q - 128: the same where it multiplies signed by signed (ARM)
+ *
+ * For integers of 0 to 16383, which 16 bits hold as well (z = 0), the second and third have one more between them:
+ *
+ *   Halves      7 bit, q >> 7 and q & 127: the same instruction within what relaxed SIMD promises; a step is 4 upper and 4 lower halves
  */
 export const enum Form {
   Pairs = 0,
   Unsigned = 1,
   Signed = 2,
+  Halves = 3,
 }
 
-/** Numbers that share a scale. A sum of so many products fits into 24 bits, so that it becomes a float exactly. */
+/** Numbers that share a scale. A sum of so many products of 8 bits fits into 24 bits, so that it becomes a float exactly. */
 // @ts-ignore: decorator
 @inline
 export const GROUP: i32 = 128;
 
 /**
- * Rows of a block, which are those of a tile. 5 x 8 sums of pairs, 2 weights, 1 input and 1 product are 14 of the 15 registers that V8 gives on
- * x64; bytes are multiplied and added in one instruction and need no product.
+ * Rows of a block, which are those of a tile. Pairs need a register for their product, which leaves V8 room for 5 rows on x64, but V8 of Node 20, which
+ * loads early, for 4; bytes are multiplied and added in one instruction. Three rows of halves are six of bytes.
  */
 // @ts-ignore: decorator
 @inline
-export const PAIRS_ROWS: i32 = 5;
+export const PAIRS_ROWS: i32 = 4;
 // @ts-ignore: decorator
 @inline
 export const BYTES_ROWS: i32 = 6;
+// @ts-ignore: decorator
+@inline
+export const HALVES_ROWS: i32 = 3;
 
 /** 2^-110: rows whose scale would be smaller become zeros, so that one over a scale is a finite number and not denormal. */
 // @ts-ignore: decorator
@@ -41,7 +49,7 @@ export const SMALLEST_SCALE: f32 = 7.703719777548943e-34;
 // @ts-ignore: decorator
 @inline
 export function rowsOf(form: Form): i32 {
-  return form == Form.Pairs ? PAIRS_ROWS : BYTES_ROWS;
+  return form == Form.Pairs ? PAIRS_ROWS : form == Form.Halves ? HALVES_ROWS : BYTES_ROWS;
 }
 
 // @ts-ignore: decorator
@@ -55,12 +63,12 @@ export function groupsOf(k: i32): i32 {
 @inline
 export function rowBytes(form: Form, k: i32): usize {
   const padded = <usize>((k + 3) & ~3);
-  return form == Form.Pairs ? padded << 1 : padded;
+  return form == Form.Pairs || form == Form.Halves ? padded << 1 : padded;
 }
 
 /** Bytes of a block from four columns to the next four. */
 // @ts-ignore: decorator
 @inline
 export function stepBytes(form: Form): usize {
-  return form == Form.Pairs ? PAIRS_ROWS << 3 : BYTES_ROWS << 2;
+  return form == Form.Pairs ? PAIRS_ROWS << 3 : form == Form.Halves ? HALVES_ROWS << 3 : BYTES_ROWS << 2;
 }

@@ -63,6 +63,7 @@ export interface Kernels {
     panels: number,
   ): void;
   i8_pack(n: number, k: number, q: Address, scales: Address, bias: Address, target: Address): void;
+  i8_quantize_pack_rows(n: number, k: number, x: Address, ldx: number, target: Address): void;
   i8_unpack(n: number, k: number, source: Address, q: Address, scales: Address, bias: Address): void;
   i8_quantize_weights(n: number, k: number, group: number, x: Address, q: Address, scales: Address): void;
   i8_probe(w: number, x: number): number;
@@ -85,9 +86,9 @@ export interface Kernels {
     strip: Address,
     probabilities: Address,
   ): void;
-  i16_pack(n: number, k: number, source: Address, stride: number, most: number, target: Address): void;
-  i16_pack_rows(n: number, k: number, source: Address, stride: number, most: number, target: Address): void;
-  i16_attention(
+  i8_pack_keys(keys: number, width: number, x: Address, ldx: number, room: Address, target: Address): void;
+  i8_attention(
+    form: number,
     queries: number,
     keys: number,
     width: number,
@@ -99,7 +100,6 @@ export interface Kernels {
     ldo: number,
     scale: number,
     weight: number,
-    most: number,
     room: Address,
     probabilities: Address,
   ): void;

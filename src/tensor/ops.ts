@@ -3,6 +3,7 @@ import type { Engine } from '../runtime/engine.ts';
 import { ACTIVATIONS, type Activation, activationNumber, PANEL, STRIP_ROWS, TILE_ROWS } from '../runtime/kernels.ts';
 import type { Address } from '../runtime/memory.ts';
 import type { KernelCall } from '../runtime/threads.ts';
+import { FORMS, groupsOf, headBytes, panelBytes, productBytes, rowBytes } from './matrix/int8Layout.ts';
 import { addressOf, checkDims, type Float32, operate, place } from './place.ts';
 import { sizeOf, type Tensor } from './tensor.ts';
 
@@ -178,7 +179,7 @@ export interface AttentionOptions {
   scale?: number;
   /** One number a head by which its probabilities are multiplied after the softmax. */
   headMask?: ArrayLike<number>;
-  /** Whether both products are sums of 16-bit integers: twice as fast, to some 12 bits of the largest query, key and value. Default false. */
+  /** Whether both products are sums of integers, of 8 bits but the shares, which have 14: twice as fast. Default false. */
   integers?: boolean;
   /** Receives the probabilities (heads, tokens, tokens), which are otherwise never in memory as a whole. */
   probabilities?: (probabilities: Float32) => void;
@@ -256,7 +257,7 @@ function attend(
 ): Float32 {
   const hidden = heads * width;
   const out = place(engine, 'float32', [queries, hidden]);
-  const kernels = (integers ? integerAttention : floatAttention)(keys, width, scale);
+  const kernels = (integers ? integerAttention : floatAttention)(keys, width, scale, engine);
   engine.scope(() => {
     const packedKeys = engine.allocate(heads * kernels.keyBytes);
     const packedValues = engine.allocate(heads * kernels.valueBytes);
@@ -310,20 +311,24 @@ function floatAttention(keys: number, width: number, scale: number): AttentionKe
   };
 }
 
-/** With products in 16-bit integers (`assembly/attention/i16_attention.ts`). */
-function integerAttention(keys: number, width: number, scale: number): AttentionKernels {
-  const most = Math.min(4095, Math.floor(Math.sqrt(2 ** 30 / Math.max(1, width))));
+/** With sums of products of integers (`assembly/attention/i8_attention.ts`). */
+function integerAttention(keys: number, width: number, scale: number, engine: Engine): AttentionKernels {
+  const form = FORMS[engine.integerForm];
+  const panels = Math.ceil(keys / PANEL);
+  const keyPanels = panels * panelBytes(width);
+  const strip = form === FORMS.pairs ? 16 : 12;
+  const queryBytes = headBytes(width) + rowBytes(width, form.bytes) + panels * PANEL * 4 + headBytes(keys) + rowBytes(keys, 2);
   return {
-    keyBytes: 16 + Math.ceil(keys / PANEL) * Math.ceil(width / 2) * PANEL * 4,
-    valueBytes: 16 + Math.ceil(width / PANEL) * Math.ceil(keys / 2) * PANEL * 4,
-    roomBytes: Math.ceil(width / 2) * 16 + 4 * Math.ceil(keys / PANEL) * PANEL * 4 + Math.ceil(keys / 4) * 32,
+    keyBytes: keyPanels + Math.ceil((groupsOf(width) * 4 + 9 * width) / 16) * 16, // behind the keys, their mean and one of them on its way
+    valueBytes: Math.ceil(width / PANEL) * panelBytes(keys),
+    roomBytes: strip * queryBytes + productBytes(form, Math.max(width, keys), 4),
     pack: (key, value, packedKeys, packedValues) => [
-      ['i16_pack', keys, width, key.address, key.stride, most, packedKeys],
-      ['i16_pack_rows', width, keys, value.address, value.stride, most, packedValues],
+      ['i8_pack_keys', keys, width, key.address, key.stride, packedKeys + keyPanels, packedKeys],
+      ['i8_quantize_pack_rows', width, keys, value.address, value.stride, packedValues],
     ],
     call: ({ queries, query, packedKeys, packedValues, out, weight, room, probabilities }) => [
-      ...(['i16_attention', queries, keys, width, query.address, query.stride, packedKeys, packedValues] as const),
-      ...([out.address, out.stride, scale, weight, most, room, probabilities] as const),
+      ...(['i8_attention', form.number, queries, keys, width, query.address, query.stride, packedKeys, packedValues] as const),
+      ...([out.address, out.stride, scale, weight, room, probabilities] as const),
     ],
   };
 }

@@ -15,9 +15,12 @@ type Call<K extends KernelName> = (size: number, input: (count: number) => Addre
 const packedFloats = (n: number, k: number): number => Math.ceil(n / 8) * 8 * (k + 1);
 const packedHalves = (n: number, k: number): number => Math.ceil(n / 8) * (8 + k * 4);
 const packedIntegers = (n: number, k: number): number => Math.ceil(n / 8) * (8 + Math.ceil(k / 128) * 16 + Math.ceil(k / 4) * 8);
-const packedPairs = (n: number, k: number): number => 4 + Math.ceil(n / 8) * Math.ceil(k / 2) * 8;
-const pairs = (m: number, k: number): number => Math.ceil(m / 5) * 5 * Math.ceil(k / 4) * 2;
-const heads = (m: number, k: number): number => Math.ceil(m / 5) * 5 * Math.ceil(k / 128) * 2;
+const pairs = (m: number, k: number): number => Math.ceil(m / 4) * 4 * Math.ceil(k / 4) * 2;
+const heads = (m: number, k: number): number => Math.ceil(m / 4) * 4 * Math.ceil(k / 128) * 2;
+/** For a strip of 16 queries in pairs, their scores and shares, and the products. */
+const attentionRoom = (keys: number, width: number): number =>
+  [width, keys].reduce((sum, k) => sum + heads(16, k) + pairs(16, k), 16 * Math.ceil(keys / 8) * 8 + 48) +
+  64 * Math.ceil(Math.max(width, keys) / 4);
 
 /** Kernels that have no inputs of their own, say how far they read beyond them, or find them by what stands in memory. */
 type Other = 'i8_probe' | 'u8_resample_horizontal' | 'u8_resample_vertical' | 'u8_jpeg_rows' | 'i16_jpeg_scan';
@@ -42,6 +45,10 @@ const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
     ...([room(48 + Math.ceil(s / 4) * 16), 1] as const),
   ],
   i8_pack: (s, input, room) => [4, s, input(s), input(4), input(4), room(packedIntegers(4, s))],
+  i8_pack_keys: (s, input, room) => [
+    ...([s, s, input(s * s), s, room(2 * s + Math.ceil(s / 128) + Math.ceil(s / 4)), room(packedIntegers(s, s))] as const),
+  ],
+  i8_quantize_pack_rows: (s, input, room) => [s, s, input(s * s), s, room(packedIntegers(s, s))],
   i8_unpack: (s, input, room) => [s, s, input(packedIntegers(s, s)), room(Math.ceil((s * s) / 4)), room(s), room(s)],
   i8_quantize_weights: (s, input, room) => [3, s, 5, input(3 * s), room(3 * s), room(3 * Math.ceil(s / 5))],
   i8_quantize: (s, input, room) => [0, s, s, input(s * s), s, room(heads(s, s)), room(pairs(s, s))],
@@ -52,11 +59,9 @@ const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
     ...([s, s, s, input(s * s), s, input(packedFloats(s, s)), input(packedFloats(s, s)), room(s * s), s, 1, 1] as const),
     ...([room(12 * Math.ceil(s / 8) * 8), room(s * s)] as const),
   ],
-  i16_pack: (s, input, room) => [s, s, input(s * s), s, 127, room(packedPairs(s, s))],
-  i16_pack_rows: (s, input, room) => [s, s, input(s * s), s, 127, room(packedPairs(s, s))],
-  i16_attention: (s, input, room) => [
-    ...([s, s, s, input(s * s), s, input(packedPairs(s, s)), input(packedPairs(s, s)), room(s * s), s, 1, 1, 127] as const),
-    ...([room(Math.ceil(s / 2) * 4 + Math.ceil(s / 8) * 32 + Math.ceil(s / 4) * 8), room(s * s)] as const),
+  i8_attention: (s, input, room) => [
+    ...([0, s, s, s, input(s * s), s, input(packedIntegers(s, s)), input(packedIntegers(s, s)), room(s * s), s, 1, 1] as const),
+    ...([room(attentionRoom(s, s)), room(s * s)] as const),
   ],
   i8_layer_norm: (s, input, room) => [
     ...([0, s, s, input(s * s), input(s), input(s), 1e-6] as const),

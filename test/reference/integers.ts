@@ -38,7 +38,7 @@ interface Layout {
 export const LAYOUTS: Readonly<Record<IntegerForm, Layout>> = {
   pairs: {
     number: 0,
-    rows: 5,
+    rows: 4,
     step: 2,
     bytes: 2,
     zero: () => 0,

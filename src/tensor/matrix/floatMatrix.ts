@@ -6,7 +6,8 @@ import { layerNorm } from '../ops.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
 import { type Audience, type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
-import { GROUP, groupsOf, QuantizedRows } from './quantizedRows.ts';
+import { GROUP, groupsOf } from './int8Layout.ts';
+import { QuantizedRows } from './quantizedRows.ts';
 
 /** What a slice has in common with the matrix it is of. */
 interface Shared {

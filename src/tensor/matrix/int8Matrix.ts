@@ -4,15 +4,9 @@ import type { Address } from '../../runtime/memory.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
 import { dequantize } from './floatMatrix.ts';
+import { FORMS, GROUP, groupsOf, headBytes, panelBytes, productBytes, rowBytes, widenedBytes } from './int8Layout.ts';
 import { type Audience, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
-import { FORMS, GROUP, groupsOf, headBytes, QuantizedRows, quantizeNormalized, quantizeRows, rowBytes } from './quantizedRows.ts';
-
-/** Bytes of the biases of a panel and of the scales and sums of a group, as in `assembly/gemm/i8_pack.ts`. */
-const BIAS_BYTES = PANEL * 4;
-const HEAD_BYTES = PANEL * 8;
-
-/** Bytes of the sums of a block of rows, as in `assembly/gemm/i8_gemm.ts`. */
-const SUMS_BYTES = 192;
+import { QuantizedRows, quantizeNormalized, quantizeRows } from './quantizedRows.ts';
 
 /** Bytes of panels that are widened at a time: a fifth of a common second-level cache. */
 const ROOM_BYTES = 96 * 1024;
@@ -95,11 +89,10 @@ export class Int8Matrix extends PackedMatrix {
   #product(rows: number, x: Operand, c: Address, activation: number, scale: Address = 0): void {
     const { engine, inputs: k, outputs: n } = this;
     const form = FORMS[engine.integerForm];
-    const wide = Math.ceil(k / 4) * 64; // bytes of a widened panel
-    const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / wide)));
+    const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / widenedBytes(k))));
     engine.scope(() => {
       const { heads, address } = x instanceof QuantizedRows ? x : quantizeRows(engine, x);
-      const own = SUMS_BYTES + (form === FORMS.pairs ? panels * wide : 0);
+      const own = productBytes(form, k, panels);
       const room = engine.allocate(this.parts(rows, form.rows) * own);
       this.share(rows, form.rows, ({ firstRow, rows, firstPanel, columns, part }) => {
         const a = [heads + firstRow * headBytes(k), address + firstRow * rowBytes(k, form.bytes)] as const;
@@ -132,6 +125,6 @@ export class Int8Matrix extends PackedMatrix {
   }
 
   get #panelBytes(): number {
-    return BIAS_BYTES + groupsOf(this.inputs) * HEAD_BYTES + Math.ceil(this.inputs / 4) * PANEL * 4;
+    return panelBytes(this.inputs);
   }
 }

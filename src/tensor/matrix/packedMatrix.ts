@@ -4,7 +4,8 @@ import type { Address } from '../../runtime/memory.ts';
 import type { KernelCall } from '../../runtime/threads.ts';
 import { checkDims, type Float32 } from '../place.ts';
 import { sizeOf, Tensor } from '../tensor.ts';
-import { groupsOf, type QuantizedRows } from './quantizedRows.ts';
+import { groupsOf } from './int8Layout.ts';
+import type { QuantizedRows } from './quantizedRows.ts';
 
 /** The kinds of number in which weights are kept. Arithmetic is in float32, with int8 in exact integers. */
 export const WEIGHT_DTYPES = ['float32', 'float16', 'int8'] as const;

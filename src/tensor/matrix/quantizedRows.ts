@@ -2,20 +2,7 @@ import type { Engine } from '../../runtime/engine.ts';
 import type { Address } from '../../runtime/memory.ts';
 import { addressOf, checkDims, type Float32 } from '../place.ts';
 import { sizeOf } from '../tensor.ts';
-
-/** Numbers that follow one another and share a scale, as in `assembly/quantize/i8_form.ts`. */
-export const GROUP = 128;
-
-export function groupsOf(numbers: number): number {
-  return Math.ceil(numbers / GROUP);
-}
-
-/** How integer operands lie in memory (`assembly/quantize/i8_form.ts`): its number there, the rows of a block, the bytes of an integer. */
-export const FORMS = {
-  pairs: { number: 0, rows: 5, bytes: 2 },
-  unsigned: { number: 1, rows: 6, bytes: 1 },
-  signed: { number: 2, rows: 6, bytes: 1 },
-} as const;
+import { FORMS, headBytes, rowBytes } from './int8Layout.ts';
 
 /** Rows of 8-bit integers with a scale and a zero point for each group of them (`assembly/quantize/i8_quantize.ts`): the left-hand side of an integer product. */
 export class QuantizedRows {
@@ -32,16 +19,6 @@ export class QuantizedRows {
     this.heads = engine.allocate(padded * headBytes(columns));
     this.address = engine.allocate(padded * rowBytes(columns, bytes));
   }
-}
-
-/** Bytes of the scales and zero points of a row. */
-export function headBytes(columns: number): number {
-  return groupsOf(columns) * 8;
-}
-
-/** Bytes of a row of integers of so many bytes. */
-export function rowBytes(columns: number, bytes: number): number {
-  return Math.ceil(columns / 4) * 4 * bytes;
 }
 
 /** x (..., columns) as integers. */

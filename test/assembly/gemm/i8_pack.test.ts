@@ -43,6 +43,45 @@ testKernels(
   },
 );
 
+testKernels('i8_quantize_pack_rows packs what i8_quantize_weights makes of the columns of numbers given by rows, to the bit', (bench) => {
+  fc.assert(
+    fc.property(shape, fc.nat({ max: 5 }), fc.constantFrom(1, 2 ** -105), ({ n, k, shift, seed }, gap, unit) => {
+      const x = randomFloats(k * (n + gap), seed, unit); // of which the smaller have some columns below the smallest scale
+      const columns = Float32Array.from({ length: n * k }, (_, i) => x[(i % k) * (n + gap) + Math.floor(i / k)] as number);
+      const { integers, scales } = quantize(bench, n, k, columns, { group: GROUP });
+      bench.try(() => {
+        const target = bench.output(new Uint8Array(bytesOf(n, k)).fill(0xa5), { shift });
+        bench.engine.call('i8_quantize_pack_rows', n, k, bench.input(x, { shift }), n + gap, target);
+        assertSameBits(bench.engine.view(target, bytesOf(n, k)), packIntegers(n, k, integers, scales, undefined), 'panels');
+      });
+    }),
+    { seed: 6, numRuns: 200 },
+  );
+});
+
+testKernels('i8_quantize_pack_rows says NaN in the scale of each column of a group that has a NaN or an infinity, and in no other', (bench) => {
+  for (const [place, special] of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].entries()) {
+    const [n, k] = [7, GROUP + 3];
+    const x = randomFloats(n * k, place);
+    const [row, column] = [GROUP + place, 2 * place + 1];
+    x[row * n + column] = special;
+    bench.try(() => {
+      const target = bench.output(new Uint8Array(bytesOf(n, k)));
+      bench.engine.call('i8_quantize_pack_rows', n, k, bench.input(x), n, target);
+      const scales = new Float32Array(new Uint8Array(bench.engine.view(target, bytesOf(n, k))).buffer);
+      for (let group = 0; group < 2; group++) {
+        const at = 8 + group * (16 + GROUP * 2);
+        const found = [...scales.subarray(at, at + n)].map(Number.isNaN);
+        assert.equal(
+          found,
+          found.map((_, j) => group === 1 && j === column),
+          `${special}, group ${group}`,
+        );
+      }
+    });
+  }
+});
+
 testKernels('i8_unpack gives back every bit that i8_pack was given', (bench) => {
   fc.assert(
     fc.property(shape, ({ n, k, shift, seed }) => {

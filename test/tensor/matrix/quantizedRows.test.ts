@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { IntegerForm } from '../../../src/runtime/features.ts';
-import { headBytes, QuantizedRows, quantizeRows, rowBytes } from '../../../src/tensor/matrix/quantizedRows.ts';
+import { headBytes, rowBytes } from '../../../src/tensor/matrix/int8Layout.ts';
+import { QuantizedRows, quantizeRows } from '../../../src/tensor/matrix/quantizedRows.ts';
 import { placed } from '../../../src/tensor/place.ts';
 import { assertWithin } from '../../reference/compare.ts';
 import { bytesOfHeads, bytesOfRows, GROUP, LAYOUTS, readRows } from '../../reference/integers.ts';
