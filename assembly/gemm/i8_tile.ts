@@ -104,6 +104,7 @@ function bytesTile(
   if (!ASC_FEATURE_RELAXED_SIMD) unreachable();
   const cs = <usize>ldc << 2;
   const rows = halves ? HALVES_ROWS : BYTES_ROWS;
+  let w0: v128, w1: v128;
   for (; m > 0; m -= rows) {
     const direct = m >= rows && columns == 8 && !scale;
     let from = panel; // the biases, for every row
@@ -136,9 +137,11 @@ function bytesTile(
         c51 = i32x4.mul(x, z1);
       }
       let weights = head + 64;
-      for (const end = a + count * BYTES_ROWS; a < end; a += BYTES_ROWS << 2, weights += 32) {
-        const w0 = v128.load(weights);
-        const w1 = v128.load(weights, 16);
+      const end = a + count * BYTES_ROWS;
+      const step: usize = BYTES_ROWS << 2;
+      for (; a + step < end; a += 2 * step, weights += 64) {
+        w0 = v128.load(weights);
+        w1 = v128.load(weights, 16);
         x = v128.load32_splat(a);
         c00 = dot(w0, x, c00);
         c01 = dot(w1, x, c01);
@@ -157,6 +160,50 @@ function bytesTile(
         x = v128.load32_splat(a, 20);
         c50 = dot(w0, x, c50);
         c51 = dot(w1, x, c51);
+        w0 = v128.load(weights, 32);
+        w1 = v128.load(weights, 48);
+        x = v128.load32_splat(a, 24);
+        c00 = dot(w0, x, c00);
+        c01 = dot(w1, x, c01);
+        x = v128.load32_splat(a, 28);
+        c10 = dot(w0, x, c10);
+        c11 = dot(w1, x, c11);
+        x = v128.load32_splat(a, 32);
+        c20 = dot(w0, x, c20);
+        c21 = dot(w1, x, c21);
+        x = v128.load32_splat(a, 36);
+        c30 = dot(w0, x, c30);
+        c31 = dot(w1, x, c31);
+        x = v128.load32_splat(a, 40);
+        c40 = dot(w0, x, c40);
+        c41 = dot(w1, x, c41);
+        x = v128.load32_splat(a, 44);
+        c50 = dot(w0, x, c50);
+        c51 = dot(w1, x, c51);
+      }
+      if (a < end) {
+        w0 = v128.load(weights);
+        w1 = v128.load(weights, 16);
+        x = v128.load32_splat(a);
+        c00 = dot(w0, x, c00);
+        c01 = dot(w1, x, c01);
+        x = v128.load32_splat(a, 4);
+        c10 = dot(w0, x, c10);
+        c11 = dot(w1, x, c11);
+        x = v128.load32_splat(a, 8);
+        c20 = dot(w0, x, c20);
+        c21 = dot(w1, x, c21);
+        x = v128.load32_splat(a, 12);
+        c30 = dot(w0, x, c30);
+        c31 = dot(w1, x, c31);
+        x = v128.load32_splat(a, 16);
+        c40 = dot(w0, x, c40);
+        c41 = dot(w1, x, c41);
+        x = v128.load32_splat(a, 20);
+        c50 = dot(w0, x, c50);
+        c51 = dot(w1, x, c51);
+        a = end;
+        weights += 32;
       }
       const s0 = v128.load(head);
       const s1 = v128.load(head, 16);

@@ -1,7 +1,7 @@
 import { CheckpointError } from '../errors.ts';
 import { describe } from '../files/json.ts';
-import type { QuantizedWeight } from '../tensor/matrix/packedMatrix.ts';
 import { GROUP, groupsOf } from '../tensor/matrix/int8Layout.ts';
+import type { QuantizedWeight } from '../tensor/matrix/packedMatrix.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { NamedTensor } from './safetensors.ts';

@@ -5,8 +5,8 @@ import type { Address } from '../../runtime/memory.ts';
 import { layerNorm } from '../ops.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
-import { type Audience, type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { GROUP, groupsOf } from './int8Layout.ts';
+import { type Audience, type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { QuantizedRows } from './quantizedRows.ts';
 
 /** What a slice has in common with the matrix it is of. */

@@ -59,28 +59,31 @@ testKernels('i8_quantize_pack_rows packs what i8_quantize_weights makes of the c
   );
 });
 
-testKernels('i8_quantize_pack_rows says NaN in the scale of each column of a group that has a NaN or an infinity, and in no other', (bench) => {
-  for (const [place, special] of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].entries()) {
-    const [n, k] = [7, GROUP + 3];
-    const x = randomFloats(n * k, place);
-    const [row, column] = [GROUP + place, 2 * place + 1];
-    x[row * n + column] = special;
-    bench.try(() => {
-      const target = bench.output(new Uint8Array(bytesOf(n, k)));
-      bench.engine.call('i8_quantize_pack_rows', n, k, bench.input(x), n, target);
-      const scales = new Float32Array(new Uint8Array(bench.engine.view(target, bytesOf(n, k))).buffer);
-      for (let group = 0; group < 2; group++) {
-        const at = 8 + group * (16 + GROUP * 2);
-        const found = [...scales.subarray(at, at + n)].map(Number.isNaN);
-        assert.equal(
-          found,
-          found.map((_, j) => group === 1 && j === column),
-          `${special}, group ${group}`,
-        );
-      }
-    });
-  }
-});
+testKernels(
+  'i8_quantize_pack_rows says NaN in the scale of each column of a group that has a NaN or an infinity, and in no other',
+  (bench) => {
+    for (const [place, special] of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].entries()) {
+      const [n, k] = [7, GROUP + 3];
+      const x = randomFloats(n * k, place);
+      const [row, column] = [GROUP + place, 2 * place + 1];
+      x[row * n + column] = special;
+      bench.try(() => {
+        const target = bench.output(new Uint8Array(bytesOf(n, k)));
+        bench.engine.call('i8_quantize_pack_rows', n, k, bench.input(x), n, target);
+        const scales = new Float32Array(new Uint8Array(bench.engine.view(target, bytesOf(n, k))).buffer);
+        for (let group = 0; group < 2; group++) {
+          const at = 8 + group * (16 + GROUP * 2);
+          const found = [...scales.subarray(at, at + n)].map(Number.isNaN);
+          assert.equal(
+            found,
+            found.map((_, j) => group === 1 && j === column),
+            `${special}, group ${group}`,
+          );
+        }
+      });
+    }
+  },
+);
 
 testKernels('i8_unpack gives back every bit that i8_pack was given', (bench) => {
   fc.assert(
