@@ -2,12 +2,15 @@ import { ShapeError } from '../errors.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import type { Address } from '../runtime/memory.ts';
 
-/** Rows of a block: its memory, and that of its scores, is taken at once. */
+/** Rows of a block, whose memory is taken at once. */
 const BLOCK = 16384;
 /** Rows that are made integers at a time. */
 const PIECE = 64;
 /** Rows, and numbers, that kernels take at a time (`assembly/search/i8_dot_rows.ts`), and the largest integer of a query. */
 const SPAN = 256;
+const SPANS = BLOCK / SPAN; // of a block
+/** Spans that are looked at first: those of the highest peaks, after which few others are left. */
+const FIRST = 32;
 const STEP = 32;
 const MOST = 65;
 /** More than what the roundings to float32 of rows of length 1, their errors and scores come to: fewer than ten, of numbers of up to 4 that hardly are. */
@@ -17,6 +20,8 @@ interface Block {
   readonly integers: Address;
   /** Scales and errors (`assembly/search/i8_quantize_rows.ts`). */
   readonly heads: Address;
+  /** What their cosines with the last query are at most. */
+  readonly bounds: Address;
 }
 
 /**
@@ -29,7 +34,7 @@ export class ScoredRows {
   readonly #blocks: Block[] = [];
   /** Bytes of a row. */
   readonly #stride: number;
-  /** Scores of a block, their peaks, and a query: taken with the first rows, so that what was added can be searched. */
+  /** The peaks of a block, and a query: taken with the first rows, so that what was added can be searched. */
   #room: Address = 0;
   #count = 0;
 
@@ -72,8 +77,8 @@ export class ScoredRows {
   }
 
   /**
-   * Calls `visit` with what the cosines of rows from `first` on and a query of length 1, or 0, are at most, valid until it returns. That gives what
-   * they have to be to matter from then on: where none of a span of rows can be, the span is passed over.
+   * Calls `visit`, in any order, with what the cosines of rows from `first` on and a query of length 1, or 0, are at most, valid until it returns. That
+   * gives what they have to be to matter from then on: where none of a span of rows can be, the span is passed over.
    * @throws {ShapeError}
    */
   score(query: Float64Array, visit: (bounds: Float32Array, first: number) => number): void {
@@ -83,29 +88,32 @@ export class ScoredRows {
     const engine = this.#engine;
     const bytes = engine.multipliesBytes;
     const { integers, sum, scale, error } = rounded(query, this.#stride);
-    const y = this.#room;
-    const peaksAt = y + BLOCK * 4;
-    const q = peaksAt + (BLOCK / SPAN) * 4;
+    const peaksAt = this.#room;
+    const q = peaksAt + SPANS * 4;
     engine.write(q, bytes ? integers : paired(integers));
-    const peaks = new Float32Array(BLOCK / SPAN);
-    const bounds = new Float32Array(SPAN);
-    let least = Number.NEGATIVE_INFINITY;
-    for (const [i, block] of this.#blocks.entries()) {
-      const start = i * BLOCK;
-      const count = Math.min(BLOCK, this.#count - start);
-      if (count <= 0) return; // a block whose rows did not come
+    const blocks = this.#blocks.slice(0, Math.ceil(this.#count / BLOCK)); // others have rows that did not come
+    const peaks = new Float32Array(blocks.length * SPANS).fill(Number.NEGATIVE_INFINITY);
+    for (const [i, { integers, heads, bounds }] of blocks.entries()) {
+      const count = Math.min(BLOCK, this.#count - i * BLOCK);
       engine.parallel(count, SPAN, (first, items) => [
-        ...(['i8_dot_rows', Number(bytes), items, this.#stride, block.integers + first * this.#stride, block.heads + first * 8] as const),
-        ...([q, sum, scale, error, y + first * 4, peaksAt + (first / SPAN) * 4] as const),
+        ...(['i8_dot_rows', Number(bytes), items, this.#stride, integers + first * this.#stride, heads + first * 8] as const),
+        ...([q, sum, scale, error, bounds + first * 4, peaksAt + (first / SPAN) * 4] as const),
       ]);
-      engine.read(peaksAt, peaks);
-      for (let first = 0; first < count; first += SPAN) {
-        if ((peaks[first / SPAN] as number) < least) continue;
-        const found = bounds.subarray(0, count - first);
-        engine.read(y + first * 4, found);
-        least = visit(found, start + first);
-      }
+      engine.read(peaksAt, peaks.subarray(i * SPANS, i * SPANS + Math.ceil(count / SPAN)));
     }
+    const spans = Math.ceil(this.#count / SPAN);
+    const bounds = new Float32Array(SPAN);
+    const look = (span: number): number => {
+      const { bounds: from } = blocks[Math.floor(span / SPANS)] as Block;
+      const found = bounds.subarray(0, this.#count - span * SPAN);
+      engine.read(from + (span % SPANS) * SPAN * 4, found);
+      return visit(found, span * SPAN);
+    };
+    let least = Number.NEGATIVE_INFINITY;
+    const matters = (span: number): boolean => !((peaks[span] as number) < least);
+    const first = new Set(highest(peaks.subarray(0, spans), FIRST));
+    for (const span of first) if (matters(span)) least = look(span);
+    for (let span = 0; span < spans; span++) if (matters(span) && !first.has(span)) least = look(span);
   }
 
   dispose(): void {
@@ -114,12 +122,26 @@ export class ScoredRows {
 
   #reserve(count: number): void {
     const engine = this.#engine;
-    this.#room ||= engine.allocate((BLOCK + BLOCK / SPAN) * 4 + this.#stride * 2);
+    this.#room ||= engine.allocate(SPANS * 4 + this.#stride * 2);
     while (this.#blocks.length * BLOCK < count) {
-      const integers = engine.allocate(BLOCK * (this.#stride + 8));
-      this.#blocks.push({ integers, heads: integers + BLOCK * this.#stride });
+      const integers = engine.allocate(BLOCK * (this.#stride + 12));
+      const heads = integers + BLOCK * this.#stride;
+      this.#blocks.push({ integers, heads, bounds: heads + BLOCK * 8 });
     }
   }
+}
+
+/** Where the highest of some numbers are, as many as `count` of them, the highest first. */
+function highest(numbers: Float32Array, count: number): number[] {
+  const found: number[] = [];
+  for (const [i, x] of numbers.entries()) {
+    if (found.length === count && !(x > (numbers[found[count - 1] as number] as number))) continue;
+    let at = found.length;
+    while (at > 0 && (numbers[found[at - 1] as number] as number) < x) at -= 1;
+    found.splice(at, 0, i);
+    if (found.length > count) found.pop();
+  }
+  return found;
 }
 
 /** Rows divided by their lengths, at the front of `units`. */
