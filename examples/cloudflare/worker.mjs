@@ -43,7 +43,7 @@ function problem(status, message) {
 async function load({ MODEL, ASSETS, BUCKET }) {
   const source = MODEL ? await stored(MODEL, BUCKET ? inBucket(BUCKET) : inAssets(ASSETS)) : EMBEDDED;
   const processor = await AutoImageProcessor.from_pretrained(source);
-  const model = await AutoModelForImageClassification.from_pretrained(source);
+  const model = await AutoModelForImageClassification.from_pretrained(source, { dtype: 'int8' }); // a quarter of the memory, half the time
   const final = {}; // the last norm, which a classifier keeps to itself
   const isFinal = (name) => /(^|\.)layernorm\.(weight|bias)$/.test(name);
   for (const [name, weight] of model.weights(isFinal)) final[name.split('.').at(-1)] = weight;
