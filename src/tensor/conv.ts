@@ -181,28 +181,31 @@ export function convolve(
     if (end > first) sample(x, [first, end], seen);
     return addressOf(seen) - first * rowBytes;
   };
-  for (let top = 0; top < rows; top += band) {
-    engine.scope(() => {
-      const bottom = Math.min(rows, top + band);
-      const image = imageUnder(top, bottom);
-      for (let first = top * columns; first < bottom * columns; first += step) {
-        engine.scope(() => {
-          const count = Math.min(step, bottom * columns - first);
-          const patches = place(engine, 'float32', [count, matrix.inputs]);
-          engine.parallel(count, TILE_ROWS, (begin, items) => [
-            'f32_im2col',
-            ...([height, width, channels, ...kernel, stride, padding, columns, first + begin, items] as const),
-            ...([inputRelu ? 0 : Number.NEGATIVE_INFINITY, image, addressOf(patches.slice(begin))] as const),
-          ]);
-          const product = matrix.multiply(patches, activation);
-          const target = pixels.slice(first, first + count);
-          if (residual) add(target, product, { out: target });
-          else copyTo(target, product);
-        });
-      }
-    });
-  }
-  return y;
+  return engine.scope(() => {
+    const weights = rows * columns > step ? matrix.widened() : matrix;
+    for (let top = 0; top < rows; top += band) {
+      engine.scope(() => {
+        const bottom = Math.min(rows, top + band);
+        const image = imageUnder(top, bottom);
+        for (let first = top * columns; first < bottom * columns; first += step) {
+          engine.scope(() => {
+            const count = Math.min(step, bottom * columns - first);
+            const patches = place(engine, 'float32', [count, matrix.inputs]);
+            engine.parallel(count, TILE_ROWS, (begin, items) => [
+              'f32_im2col',
+              ...([height, width, channels, ...kernel, stride, padding, columns, first + begin, items] as const),
+              ...([inputRelu ? 0 : Number.NEGATIVE_INFINITY, image, addressOf(patches.slice(begin))] as const),
+            ]);
+            const product = weights.multiply(patches, activation);
+            const target = pixels.slice(first, first + count);
+            if (residual) add(target, product, { out: target });
+            else copyTo(target, product);
+          });
+        }
+      });
+    }
+    return y;
+  });
 }
 
 /**
@@ -215,13 +218,16 @@ export function convolveTransposed(engine: Engine, x: Float32, matrix: PackedMat
   const outputs = matrix.outputs / (height * width);
   const y = place(engine, 'float32', [rows, height, columns, width * outputs]);
   const step = Math.max(1, Math.floor(STRIP_BYTES / 4 / Math.max(1, columns * matrix.outputs)));
-  for (let first = 0; first < rows; first += step) {
-    engine.scope(() => {
-      const end = Math.min(rows, first + step);
-      const product = matrix.multiply(x.slice(first, end)); // (rows, columns, height * width * outputs)
-      engine.call('f32_swap_axes', end - first, columns, height, width * outputs, addressOf(product), addressOf(y.slice(first, end)));
-    });
-  }
+  engine.scope(() => {
+    const weights = rows > step ? matrix.widened() : matrix;
+    for (let first = 0; first < rows; first += step) {
+      engine.scope(() => {
+        const end = Math.min(rows, first + step);
+        const product = weights.multiply(x.slice(first, end)); // (rows, columns, height * width * outputs)
+        engine.call('f32_swap_axes', end - first, columns, height, width * outputs, addressOf(product), addressOf(y.slice(first, end)));
+      });
+    }
+  });
   return y.reshape(rows * height, columns * width, outputs);
 }
 

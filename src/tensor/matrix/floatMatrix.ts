@@ -119,6 +119,9 @@ export class Float32Matrix extends FloatMatrix {
 /** Bytes of widened panels at a time: a third of a common second-level cache. */
 const ROOM_BYTES = 192 * 1024;
 
+/** Bytes of a matrix that is widened as a whole. */
+const WIDE_BYTES = 4 * 2 ** 20;
+
 /** Weights in 16 bits (`assembly/gemm/f16_pack.ts`), widened a few panels at a time: the results are those of float32 on the rounded weights. */
 export class Float16Matrix extends FloatMatrix {
   constructor(engine: Engine, outputs: number, inputs: number, shared?: Shared) {
@@ -145,6 +148,15 @@ export class Float16Matrix extends FloatMatrix {
       engine.call('f16_widen', this.panels, this.inputs, this.address, wide);
       return this.unpacked(wide);
     });
+  }
+
+  override widened(): PackedMatrix {
+    const { engine, panels, inputs } = this;
+    const bytes = packedBytes(inputs);
+    if (panels * bytes > WIDE_BYTES) return this;
+    const wide = engine.allocate(panels * bytes);
+    engine.parallel(panels, 1, (first, count) => ['f16_widen', count, inputs, this.shared(first * PANEL).address, wide + first * bytes]);
+    return new Float32Matrix(engine, this.outputs, inputs, { address: wide, audience: this.audience });
   }
 
   protected product(rows: number, a: Address, c: Address, activation: number, scale: Address = 0): void {

@@ -82,6 +82,11 @@ export abstract class PackedMatrix {
   /** y += scale * (x weight^T + bias), in place: x (..., inputs), scale (outputs), y (..., outputs) */
   abstract multiplyAdd(x: Operand, scale: Float32, y: Float32): void;
 
+  /** The same matrix as it is multiplied, for many products of a few rows: in memory of the engine's scope, or itself where there is nothing to gain. */
+  widened(): PackedMatrix {
+    return this;
+  }
+
   /** Shows `observe` what this matrix, or the one it is a slice of, is multiplied with, until the function that it returns is called. */
   watch(observe: (x: Float32) => void): () => void {
     this.audience.add(observe);

@@ -52,6 +52,27 @@ for (const { build, dtype } of KINDS) {
     });
   });
 
+  test(`${what}: a matrix that is widened multiplies to the same bits, shows observers the same, and takes memory of the scope only`, async () => {
+    await withEngine({ build }, (engine) => {
+      for (const [outputs, inputs] of [...SIZES, [64, 17000]] as const) {
+        const { matrix } = packed(engine, dtype, outputs, inputs);
+        const x = placed(engine, randomTensor([5, inputs], 3));
+        const expected = matrix.multiply(x).clone();
+        const seen: Float32[] = [];
+        const stop = matrix.watch((one) => seen.push(one));
+        const address = engine.allocate(16);
+        engine.scope(() => {
+          const widened = matrix.widened();
+          assert.is(widened === matrix, dtype !== 'float16' || inputs === 17000, 'what is too large stays as it is');
+          assertSameBits(widened.multiply(x).data, expected.data, `${outputs} x ${inputs}`);
+        });
+        assert.equal(seen, [x]);
+        stop();
+        assert.is(engine.allocate(16), address + 16, 'the memory is given back');
+      }
+    });
+  });
+
   test(`${what}: a matrix takes another bias, or none, and keeps its weights`, async () => {
     await withEngine({ build }, (engine) => {
       for (const [outputs, inputs] of SIZES) {
