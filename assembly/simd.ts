@@ -26,6 +26,13 @@ export function maxLanes(x: v128): f32 {
   return f32x4.extract_lane(f32x4.max(pairs, v128.shuffle<f32>(pairs, pairs, 1, 0, 3, 2)), 0);
 }
 
+/** The integers nearest to x * factor, of magnitudes below 2^22, ties to even: added to 1.5 2^23 they stand in its lowest bits. Others have no meaning. */
+// @ts-ignore: decorator
+@inline
+export function nearestIntegers(x: v128, factor: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(x, factor), f32x4.splat(12582912)), i32x4.splat(0x4b400000));
+}
+
 /** The first `count` (1 to 3) floats at `p`, the other lanes zero. Reads nothing behind them. */
 export function loadTail(p: usize, count: i32): v128 {
   let x = v128.load32_zero(p);

@@ -55,7 +55,7 @@ Sections, all of them if none is named:
   fresh                from the start of a process to the first result, and memory
 
 Options:
-  --quick              under two minutes: ViT-S at 224 alone, fewer rounds
+  --quick              about two minutes: ViT-S at 224 alone, fewer rounds
   --all                every model at every size; takes an hour and 20 GB of memory
   --models S,B,L       by default S at 224 and 518, and B at 224
   --sizes 224,518      pixels

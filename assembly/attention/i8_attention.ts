@@ -16,9 +16,9 @@
 import { Activation } from '../activation/f32_activation';
 import { i8_gemm } from '../gemm/i8_gemm';
 import { f32_exponentials, f32_scale } from '../norm/f32_softmax';
-import { Form, groupsOf, PAIRS_ROWS, rowBytes, rowsOf, stepBytes } from '../quantize/i8_form';
+import { Form, GROUP, groupsOf, PAIRS_ROWS, rowBytes, rowsOf, stepBytes } from '../quantize/i8_form';
 import { i8_quantize } from '../quantize/i8_quantize';
-import { loadTail } from '../simd';
+import { loadTail, nearestIntegers } from '../simd';
 
 export function i8_attention(
   form: Form, queries: i32, keys: i32, width: i32, q: usize, ldq: i32, k: usize, v: usize, out: usize, ldo: i32,
@@ -59,7 +59,7 @@ function quantizeShares(form: Form, row: i32, keys: i32, x: usize, scale: f32, h
   const first = row / block * block;
   const within = row - first;
   heads += <usize>(first * groupsOf(keys) + within) << 3;
-  for (let left = keys; left > 0; left -= 128, heads += <usize>block << 3) {
+  for (let left = keys; left > 0; left -= GROUP, heads += <usize>block << 3) {
     store<f32>(heads, scale);
     store<i32>(heads, 0, 4);
   }
@@ -73,7 +73,7 @@ function quantizeShares(form: Form, row: i32, keys: i32, x: usize, scale: f32, h
 // @ts-ignore: decorator
 @inline
 function shares(x: v128): v128 {
-  return i32x4.sub(f32x4.add(f32x4.mul(x, f32x4.splat(MOST)), f32x4.splat(12582912)), i32x4.splat(0x4b400000)); // 1.5 2^23, and as bits
+  return nearestIntegers(x, f32x4.splat(MOST));
 }
 
 /** Four shares, and with a step four more, to their place. */

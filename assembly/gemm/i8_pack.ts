@@ -6,7 +6,7 @@
  */
 
 import { GROUP, groupsOf, SMALLEST_SCALE } from '../quantize/i8_form';
-import { loadTail } from '../simd';
+import { loadTail, nearestIntegers } from '../simd';
 
 /**
  * i8_pack(n, k, q, scales, bias, target): from a matrix (n, k) given by columns, as nn.Linear keeps its weight; scales (n, groups), bias (n) or 0
@@ -76,10 +76,10 @@ function putScales(columns: i32, largest: v128, head: usize): v128 {
 @inline
 function putColumns(columns: i32, rows: i32, x: usize, row: usize, inverse: v128, to: usize): v128 {
   const zero = i32x4.splat(0);
-  const a = round(columnsOf(columns, x), inverse);
-  const b = rows > 1 ? round(columnsOf(columns, x + row), inverse) : zero;
-  const c = rows > 2 ? round(columnsOf(columns, x + 2 * row), inverse) : zero;
-  const d = rows > 3 ? round(columnsOf(columns, x + 3 * row), inverse) : zero;
+  const a = nearestIntegers(columnsOf(columns, x), inverse);
+  const b = rows > 1 ? nearestIntegers(columnsOf(columns, x + row), inverse) : zero;
+  const c = rows > 2 ? nearestIntegers(columnsOf(columns, x + 2 * row), inverse) : zero;
+  const d = rows > 3 ? nearestIntegers(columnsOf(columns, x + 3 * row), inverse) : zero;
   const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
   v128.store(to, i8x16.shuffle(bytes, bytes, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   return i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
@@ -90,13 +90,6 @@ function putColumns(columns: i32, rows: i32, x: usize, row: usize, inverse: v128
 function columnsOf(columns: i32, x: usize): v128 {
   if (columns == 4) return v128.load(x);
   return columns > 0 ? loadTail(x, columns) : i32x4.splat(0);
-}
-
-/** The nearest integers of four numbers none of which is beyond 127 scales, ties to even. */
-// @ts-ignore: decorator
-@inline
-function round(x: v128, inverse: v128): v128 {
-  return i32x4.sub(f32x4.add(f32x4.mul(x, inverse), f32x4.splat(12582912)), i32x4.splat(0x4b400000)); // 1.5 2^23, and as bits
 }
 
 /** Column j, its integers and scales, to its place among zeros. */
