@@ -22,6 +22,16 @@ export async function withFolder(body: (folder: string) => Promise<void>): Promi
   }
 }
 
+/** Waits for something that other threads or processes bring about; whether it came about in time. */
+export async function comesTrue(condition: () => boolean | Promise<boolean>, milliseconds = 20_000): Promise<boolean> {
+  const end = performance.now() + milliseconds;
+  while (!(await condition())) {
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return true;
+}
+
 type Refused = new (...args: never[]) => Error;
 
 /** Awaits an error of exactly this class whose message has all the parts. */

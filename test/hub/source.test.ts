@@ -11,7 +11,7 @@ import { AutoImageProcessor, BitImageProcessor } from '../../src/image/processor
 import { AutoModel, AutoModelForImageClassification } from '../../src/models/auto.ts';
 import { AutoConfig } from '../../src/models/config.ts';
 import { Dinov2Model } from '../../src/models/dinov2.ts';
-import { refuses, withFolder } from '../helpers.ts';
+import { comesTrue, refuses, withFolder } from '../helpers.ts';
 import { pixels } from '../models/helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 import { modelFiles } from './helpers.ts';
@@ -292,14 +292,13 @@ test('what a killed process has downloaded is not lost', () =>
     hub.misbehave(WEIGHTS, drip({ pieces: 100, pause: 50 }));
     const first = startLoader();
     const blobs = join(cache, FOLDER, 'blobs');
-    const partial = async (): Promise<string> => {
-      for (;;) {
-        const name = existsSync(blobs) && readdirSync(blobs).find((entry) => /^[0-9a-f]{64}.*incomplete$/.test(entry));
-        if (name && readFileSync(join(blobs, name)).length > 0) return join(blobs, name);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+    let path = '';
+    const hasBegun = (): boolean => {
+      const name = existsSync(blobs) && readdirSync(blobs).find((entry) => /^[0-9a-f]{64}.*incomplete$/.test(entry));
+      if (name) path = join(blobs, name);
+      return path !== '' && readFileSync(path).length > 0;
     };
-    const path = await partial();
+    assert.ok(await comesTrue(hasBegun));
     first.killed();
     await first.ended;
     utimesSync(path, 1, 1); // as if it had been some time ago

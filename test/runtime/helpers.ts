@@ -47,16 +47,6 @@ export async function withThreads(start: Threads['start'] | undefined, body: () 
 /** A thread that does nothing, for what a test does in its place. */
 export const idle: Thread = { failure: undefined, stop() {} };
 
-/** Waits for something that other threads bring about; whether it came about in time. */
-export async function comesTrue(condition: () => boolean, milliseconds = 20_000): Promise<boolean> {
-  const end = performance.now() + milliseconds;
-  while (!condition()) {
-    if (performance.now() > end) return false;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  return true;
-}
-
 /** How many threads this process has, where the system tells. */
 export function countOsThreads(): number | undefined {
   return process.platform === 'linux' ? readdirSync('/proc/self/task').length : undefined;

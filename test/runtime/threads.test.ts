@@ -12,10 +12,10 @@ import { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, instantiate, type Kernels } from '../../src/runtime/kernels.ts';
 import { Memory } from '../../src/runtime/memory.ts';
 import { countThreads, type KernelCall, type ThreadData, ThreadPool } from '../../src/runtime/threads.ts';
-import { refuses } from '../helpers.ts';
+import { comesTrue, refuses } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
 import { randomFloats } from '../reference/random.ts';
-import { comesTrue, countOsThreads, idle, joinBoard, withThreads } from './helpers.ts';
+import { countOsThreads, idle, joinBoard, withThreads } from './helpers.ts';
 
 test('threads are a count of 1 to 64, or auto for as many as there are processors, up to 8', async () => {
   assert.equal([1, 2, 64].map(countThreads), [1, 2, 64]);

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, HostError } from '../../src/errors.ts';
 import type { ServiceOptions } from '../../src/serve/index.ts';
 import { type Listening, type ListenOptions, listen } from '../../src/serve/node.ts';
-import { refuses } from '../helpers.ts';
+import { comesTrue, refuses } from '../helpers.ts';
 import { gate, png, serviceOf, soon, withTasks } from './helpers.ts';
 
 interface Place {
@@ -186,10 +186,10 @@ test('the work for a client that hangs up is given up', async () => {
     async ({ open, raw, service }) => {
       const socket = await open();
       socket.write(`${HEAD}Content-Length: 1\r\n\r\na`);
-      while (door.seen === 0) await soon();
+      assert.ok(await comesTrue(() => door.seen > 0));
       socket.destroy();
       const next = raw(`${HEAD}Connection: close\r\nContent-Length: 2\r\n\r\nbb`);
-      while (door.seen === 1) await soon(); // it is its turn
+      assert.ok(await comesTrue(() => door.seen > 1)); // it is its turn
       door.open(); // the first, which nobody waits for
       door.open();
       assert.match(await next, '{"embedding":[2]}');
@@ -226,7 +226,7 @@ test('closing finishes what was accepted, refuses what comes, and frees the port
   await withServer(
     async ({ url, listening }) => {
       const kept = fetch(`${url}/embed`, { ...IMAGE, body: 'a' });
-      while (door.seen === 0) await soon();
+      assert.ok(await comesTrue(() => door.seen > 0));
       const over = listening.close();
       assert.is((await fetch(`${url}/embed`, { ...IMAGE, body: 'a' })).status, 503);
       door.open();
