@@ -166,7 +166,7 @@ export async function runBatch(inputs: readonly string[], options: BatchOptions,
     for (const sink of sinks) await sink.abort();
     throw error;
   } finally {
-    setup.reader.dispose();
+    await setup.reader.dispose();
   }
 }
 

@@ -54,7 +54,7 @@ async function byModel({ source, loading, processor, reader }: Setup, { head, la
 async function byHead(head: string, setup: Setup, { top = 5 }: ClassifyOptions): Promise<Job> {
   const classifier = await loadFeatureClassifier(head);
   const encoder = await openEncoder(setup, { pooling: classifier.pooling });
-  checkFits(head, classifier, encoder);
+  await checkFits(head, classifier, encoder);
   return {
     ahead: encoder.ahead,
     prepare: (image) => encoder.prepare(image),

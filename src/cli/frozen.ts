@@ -17,7 +17,8 @@ export interface FrozenEncoder {
   prepare(image: ImageInput): Promise<Float32>;
   /** and the feature of that. */
   encode(pixel_values: Float32): Promise<Float32>;
-  dispose(): void;
+  /** Resolves when no file is open any more. */
+  dispose(): Promise<void>;
 }
 
 /** An encoder that disposes of the setup's reader too. @throws as `from_pretrained` */
@@ -38,8 +39,8 @@ export async function openEncoder({ source, loading, reader }: ModelSetup, { poo
     prepare,
     encode,
     dispose: () => {
-      reader.dispose();
       model.dispose();
+      return reader.dispose();
     },
   };
 }
@@ -48,9 +49,9 @@ export async function openEncoder({ source, loading, reader }: ModelSetup, { poo
  * Makes sure that a classifier takes the features of an encoder; which is disposed otherwise.
  * @throws {ArgumentError} naming the classifier
  */
-export function checkFits(head: string, classifier: { readonly width: number }, encoder: FrozenEncoder): void {
+export async function checkFits(head: string, classifier: { readonly width: number }, encoder: FrozenEncoder): Promise<void> {
   if (classifier.width === encoder.width) return;
-  encoder.dispose();
+  await encoder.dispose();
   throw new ArgumentError(
     `${head}: expected a model with features of ${classifier.width} numbers, as it was fitted to, found one of ${encoder.width}: give that --model`,
   );

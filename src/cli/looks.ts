@@ -112,7 +112,7 @@ async function withLooker<T>(options: LookOptions, terminal: Terminal, body: (lo
       },
     });
   } finally {
-    reader.dispose();
+    await reader.dispose();
     model.dispose();
   }
 }

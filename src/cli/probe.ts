@@ -89,7 +89,7 @@ export async function testProbe(folder: string, options: TestProbeOptions, termi
     );
   }
   const encoder = await openEncoder(await setUpModel(options, terminal), { pooling: classifier.pooling });
-  checkFits(head, classifier, encoder);
+  await checkFits(head, classifier, encoder);
   const { features, truth, failures } = await collect(classes, encoder, terminal).finally(() => encoder.dispose());
   const labelOf = new Map(classes.map(({ label }, k) => [k, classifier.labels.indexOf(label)]));
   if (truth.length > 0) {

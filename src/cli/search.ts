@@ -127,7 +127,7 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
     };
     await new Pipe(stdout).write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${textOf(folder, report)}\n`);
   } finally {
-    encoder.dispose();
+    await encoder.dispose();
   }
   for (const failure of failures) stderr.write(failure);
   return failures.length;
@@ -173,7 +173,7 @@ export async function searchImages(inputs: readonly string[], options: SearchOpt
     }
   } finally {
     vectors.dispose();
-    encoder.dispose();
+    await encoder.dispose();
   }
   return failed;
 }
@@ -218,7 +218,7 @@ async function openIndexEncoder(
     const probe = (await encoder.featureOf(probePicture())).at(0).data;
     return { encoder, model: { name, pooling, exifOrientation, probe } };
   } catch (error) {
-    encoder.dispose();
+    await encoder.dispose();
     throw error;
   }
 }

@@ -66,7 +66,7 @@ export async function doJobs(queue: string, options: WorkerCommandOptions, termi
     if (left > 0) stderr.write(`dinov2: ${left} job(s) not done within ${options.closingTime} s: returned to the queue\n`);
     return left;
   } finally {
-    reader.dispose();
+    await reader.dispose();
     tasks.dispose();
   }
 }

@@ -92,16 +92,20 @@ export class ImageReader {
     )) as ProcessorOutput;
   }
 
-  /** Ends the threads. What is asked for is refused with a DisposedError. */
-  dispose(): void {
+  /** Ends the threads. What is asked for is refused with a DisposedError. Resolves when nothing runs, and no file is open, any more. */
+  async dispose(): Promise<void> {
     this.#isDisposed = true;
     const disposed = new DisposedError('reader: expected one in use, found one that was disposed of');
     for (const task of [...this.#waiting, ...this.#working.values()]) this.#abandon(task, disposed);
-    for (const helper of this.#helpers) void helper?.stop();
+    await Promise.all(this.#helpers.map((helper) => helper?.stop()));
   }
 
   [Symbol.dispose](): void {
-    this.dispose();
+    void this.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
   }
 
   get #options(): ReadOptions {

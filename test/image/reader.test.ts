@@ -15,6 +15,7 @@ import { BitImageProcessor } from '../../src/image/processor.ts';
 import { RawImage } from '../../src/image/rawImage.ts';
 import { ImageReader, type ImageReaderOptions } from '../../src/image/reader.ts';
 import { golden, goldenPath, refuses, withFolder } from '../helpers.ts';
+import { countOsThreads } from '../runtime/helpers.ts';
 
 const PHOTOS = goldenPath('image/images');
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,7 +25,7 @@ async function withReader(options: ImageReaderOptions, body: (reader: ImageReade
   try {
     await body(reader);
   } finally {
-    reader.dispose();
+    await reader.dispose();
   }
 }
 
@@ -195,9 +196,20 @@ test('a picture that is given up while its thread starts does not end the use of
 test('disposed of, it refuses what is asked for and what was', async () => {
   const reader = new ImageReader({ threads: 1 });
   const asked = reader.read(join(PHOTOS, 'exif-3.jpg'));
-  reader.dispose();
+  const over = reader.dispose();
   await refuses(() => asked, DisposedError, 'disposed');
   await refuses(() => reader.read(join(PHOTOS, 'exif-3.jpg')), DisposedError, 'disposed');
+  await over;
+});
+
+test('when it is disposed of no thread of it runs, whatever they were asked', async () => {
+  const before = countOsThreads();
+  const reader = new ImageReader({ threads: 2 });
+  await reader.read(join(PHOTOS, 'exif-3.jpg'));
+  const asked = Array.from({ length: 2 }, () => reader.read(join(PHOTOS, 'exif-3.jpg')).catch(() => {}));
+  await reader.dispose();
+  assert.is(countOsThreads(), before);
+  await Promise.all(asked);
 });
 
 test('it keeps no process alive that waits for nothing, and one that waits for a picture', () => {
