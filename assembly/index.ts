@@ -7,6 +7,7 @@ export { f32_copy_rows } from './conv/f32_copy_rows';
 export { f32_im2col } from './conv/f32_im2col';
 export { f32_swap_axes } from './conv/f32_swap_axes';
 export { bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16 } from './convert/convert';
+export { u8_planes } from './convert/u8_planes';
 export { f32_add, f32_clamp, f32_mean, f32_mul, f32_transpose } from './elementwise/f32_elementwise';
 export { f32_patchify } from './embedding/f32_patchify';
 export { f16_gemm, f16_gemm_add } from './gemm/f16_gemm';

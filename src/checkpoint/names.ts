@@ -146,7 +146,8 @@ export function rename(checkpoint: Checkpoint, rules: readonly Rule[]): Checkpoi
 }
 
 function applyRule(where: string, entries: ReadonlyMap<string, Entry>, { from, to }: Rule): ReadonlyMap<string, Entry> {
-  if (![...entries.keys()].some((name) => find(name, from))) return entries;
+  const names = [...entries.keys()];
+  if (!mayOccur(from, names.join('\n')) || !names.some((name) => find(name, from))) return entries;
   const result = new Map<string, Entry>();
   const done = new Set<string>();
   for (const [name, entry] of entries) {
@@ -167,11 +168,16 @@ function put(where: string, entries: Map<string, Entry>, name: string, entry: En
   entries.set(name, entry);
 }
 
+/** Whether one of `words` can be in what is a text of names: most rules are about another layout, and soon done with. */
+function mayOccur(words: readonly string[], names: string): boolean {
+  return words.some((word) => word.split('.').every((part) => part === '*' || names.includes(part)));
+}
+
 /** The name with other words in the place of one of `words`, as a function of these; undefined where it has none of them. */
 function find(name: string, words: readonly string[]): ((other: string) => string) | undefined {
   for (const word of words) {
+    if (!mayOccur([word], name)) continue; // most names, and soon
     const pattern = word.split('.');
-    if (!pattern.every((part) => part === '*' || name.includes(part))) continue; // most names, and soon
     const parts = name.split('.');
     const at = parts.findIndex((_, i) => pattern.every((part, j) => matches(part, parts[i + j])));
     if (at === -1) continue;

@@ -21,7 +21,31 @@ export function parseJson(bytes: Uint8Array, refuse: (problem: string) => Error)
   } catch {
     throw refuse('expected JSON in UTF-8, found other bytes');
   }
-  return new Parser(text, refuse).parse();
+  return asWritten(text) ?? new Parser(text, refuse).parse();
+}
+
+/** Characters up to which the host's parser is let at a text: what it makes of them is no more than {@link MAX_VALUES} allow. */
+const MOST_AT_ONCE = 2 * MAX_VALUES;
+
+/**
+ * The value of a text that is just as the host writes it, as are the headers of most checkpoints: then no key is there twice. Many times faster
+ * than the parser here, most of all in a process that has just begun. Undefined of any other text.
+ */
+function asWritten(text: string): unknown {
+  if (text.length > MOST_AT_ONCE) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isWithin(value, MAX_DEPTH) && JSON.stringify(value) === text.trimEnd() ? value : undefined;
+  } catch {
+    return undefined; // the parser says what is wrong
+  }
+}
+
+function isWithin(value: unknown, levels: number): boolean {
+  if (levels < 0) return false;
+  if (typeof value !== 'object' || value === null) return true;
+  for (const key in value) if (!isWithin((value as JsonObject)[key], levels - 1)) return false;
+  return true;
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {

@@ -48,12 +48,24 @@ export async function openSource(source: ModelSource, limits: Limits = {}): Prom
   throw new ArgumentError(`source: expected the path or file: URL of a folder, or an object of files by name, found ${describe(source)}`);
 }
 
+/** What {@link readJson} has read, or is reading. */
+const jsonFiles = new WeakMap<Source, Map<string, Promise<unknown>>>();
+
 /**
- * The value in a JSON file.
+ * The value in a JSON file, not to be changed: each is read once of what was opened, since who chooses a class by it and the class both ask.
  * @throws {NotFoundError} when there is no such file; {LimitError} on one of more than `limits.headerBytes`
  * @throws {ConfigError} naming file, line and column when it is no JSON
  */
-export async function readJson(source: Source, file: string): Promise<unknown> {
+export function readJson(source: Source, file: string): Promise<unknown> {
+  const known = jsonFiles.get(source) ?? new Map<string, Promise<unknown>>();
+  jsonFiles.set(source, known);
+  const value = known.get(file) ?? readOnce(source, file);
+  known.set(file, value);
+  value.catch(() => known.delete(file)); // it may be there the next time
+  return value;
+}
+
+async function readOnce(source: Source, file: string): Promise<unknown> {
   const handle = await source.open(file);
   try {
     checkLimit(handle.name, 'headerBytes', source.limits, 'JSON of * bytes', handle.size);

@@ -54,6 +54,13 @@ export function convertChannels(pixels: Pixels, channels: number): Pixels {
   return { ...pixels, data, channels };
 }
 
+export interface Extent {
+  /** In pixels. */
+  readonly height: number;
+  /** In pixels. */
+  readonly width: number;
+}
+
 /** A rectangle in pixels; it may reach beyond the picture. */
 export interface Rectangle {
   readonly left: number;
@@ -77,6 +84,6 @@ export function cutOut(pixels: Pixels, { left, top, width, height }: Rectangle):
 }
 
 /** The rectangle of this size in the middle; where it cannot be, half a pixel up and left (transformers, `center_crop`). */
-export function centerOf(pixels: Pixels, { width, height }: { width: number; height: number }): Rectangle {
-  return { left: Math.floor((pixels.width - width) / 2), top: Math.floor((pixels.height - height) / 2), width, height };
+export function centerOf(picture: Extent, { width, height }: Extent): Rectangle {
+  return { left: Math.floor((picture.width - width) / 2), top: Math.floor((picture.height - height) / 2), width, height };
 }

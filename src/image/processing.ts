@@ -6,19 +6,15 @@ import { fileSystem, type ModelSource, readJson, type Source } from '../files/so
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import type { Limits } from '../limits.ts';
 import { checkOptions } from '../options.ts';
+import { scratchEngine } from '../runtime/scratch.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { checkSize, convertChannels, cutOut, type Pixels, type Rectangle } from './pixels.ts';
+import { checkSize, convertChannels, cutOut, type Extent, type Pixels, type Rectangle } from './pixels.ts';
 import { type ImageInput, RawImage, READ_OPTIONS, type ReadOptions } from './rawImage.ts';
 import { RESAMPLING, resize } from './resize.ts';
 
 export const PROCESSOR_FILE = 'preprocessor_config.json';
 
-export interface Extent {
-  /** In pixels. */
-  readonly height: number;
-  /** In pixels. */
-  readonly width: number;
-}
+export type { Extent } from './pixels.ts';
 
 /** The fields of preprocessor_config.json that all image processors have. */
 export interface ProcessorConfig {
@@ -138,16 +134,13 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
     for (const input of Array.isArray(images) ? images : [images]) {
       const image = await RawImage.read(input, { exifOrientation, decode, signal, limits });
       original_sizes.push([image.height, image.width]);
-      let pixels: Pixels = config.do_convert_rgb ? convertChannels(image, 3) : image;
-      if (config.do_resize) pixels = resize(pixels, { ...this.targetSize(pixels, config), resample: config.resample, limits });
-      const scale = { height: image.height / pixels.height, width: image.width / pixels.width };
-      const area = this.crop(pixels, config);
-      if (area) {
-        checkSize('crop_size', area.width, area.height, limits);
-        pixels = cutOut(pixels, area);
-      }
-      crops.push({ scale, area: area ?? { left: 0, top: 0, width: pixels.width, height: pixels.height } });
-      pictures.push(pixels);
+      const pixels: Pixels = config.do_convert_rgb ? convertChannels(image, 3) : image;
+      const { height, width } = config.do_resize ? this.targetSize(pixels, config) : pixels;
+      if (config.do_resize) checkSize('resize', width, height, limits);
+      const area = this.crop({ height, width }, config) ?? { left: 0, top: 0, width, height };
+      checkSize('crop_size', area.width, area.height, limits);
+      crops.push({ scale: { height: image.height / height, width: image.width / width }, area });
+      pictures.push(config.do_resize ? resize(pixels, { width, height, area, resample: config.resample, limits }) : cutOut(pixels, area));
     }
     const pixel_values = this.pad(stack(pictures, config), config, limits);
     const [, , height, width] = pixel_values.dims as [number, number, number, number];
@@ -168,7 +161,7 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
   protected abstract targetSize(picture: Extent, config: Config): Extent;
 
   /** What is cut out of the resized picture, unless all of it is taken. */
-  protected crop(_pixels: Pixels, _config: Config): Rectangle | undefined {
+  protected crop(_picture: Extent, _config: Config): Rectangle | undefined {
     return undefined;
   }
 
@@ -203,13 +196,32 @@ function stack(pictures: readonly Pixels[], config: ProcessorConfig): Tensor<'fl
       const found = `${picture.channels} of ${picture.width} x ${picture.height}`;
       throw new ShapeError(`images: expected ${expected}, found ${found} in number ${n + 1}: process them one by one, or in one size`);
     }
-    const { data } = picture;
-    tables.forEach((table, c) => {
-      const plane = values.subarray((n * channels + c) * area, (n * channels + c + 1) * area);
-      for (let i = 0, from = c; i < area; i++, from += channels) plane[i] = table[data[from] as number] as number;
-    });
+    lookUp(picture, tables, values.subarray(n * channels * area, (n + 1) * channels * area));
   });
   return new Tensor('float32', values, [pictures.length, channels, height, width]);
+}
+
+/** Pixels in engine memory at a time. */
+const STRIP = 2 ** 14;
+
+/** values (channels, height, width): each byte in the table of its channel. */
+function lookUp({ data, channels }: Pixels, tables: readonly Float32Array[], values: Float32Array, engine = scratchEngine()): void {
+  const area = data.length / channels;
+  engine.scope(() => {
+    const strip = Math.min(STRIP, area);
+    const [input, table, output] = [strip * channels, 1024 * channels, 4 * strip * channels].map((bytes) => engine.allocate(bytes)) as [
+      number,
+      number,
+      number,
+    ];
+    for (const [c, of] of tables.entries()) engine.write(table + 1024 * c, of);
+    for (let first = 0; first < area; first += strip) {
+      const count = Math.min(strip, area - first);
+      engine.write(input, data.subarray(first * channels, (first + count) * channels));
+      engine.call('u8_planes', count, channels, input, table, output);
+      for (let c = 0; c < channels; c++) engine.read(output + 4 * c * count, values.subarray(c * area + first, c * area + first + count));
+    }
+  });
 }
 
 /** What becomes of the bytes 0 to 255 in each channel: rescaled in float64, then rounded to float32 and normalised in it. */

@@ -4,7 +4,7 @@ import type { ModelSource, Source } from '../files/source.ts';
 import { type HubOptions, openModel, splitOptions } from '../hub/source.ts';
 import type { Limits } from '../limits.ts';
 import { DPTImageProcessor } from './dptProcessor.ts';
-import { centerOf, type Pixels, type Rectangle } from './pixels.ts';
+import { centerOf, type Rectangle } from './pixels.ts';
 import {
   COMMON_DEFAULTS,
   COMMON_FIELDS,
@@ -94,8 +94,8 @@ export class BitImageProcessor extends BitBase {
     return { width: scaled(width), height: scaled(height) };
   }
 
-  protected override crop(pixels: Pixels, { do_center_crop, crop_size }: BitImageProcessorConfig): Rectangle | undefined {
-    return do_center_crop ? centerOf(pixels, crop_size) : undefined;
+  protected override crop(picture: Extent, { do_center_crop, crop_size }: BitImageProcessorConfig): Rectangle | undefined {
+    return do_center_crop ? centerOf(picture, crop_size) : undefined;
   }
 }
 

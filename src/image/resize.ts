@@ -2,7 +2,7 @@ import { ArgumentError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { scratchEngine } from '../runtime/scratch.ts';
-import { checkSize, type Pixels } from './pixels.ts';
+import { checkSize, cutOut, type Pixels, type Rectangle } from './pixels.ts';
 
 /** Pillow's filters, in the order of its codes (`PIL.Image.Resampling`). */
 export const RESAMPLING = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'] as const;
@@ -16,6 +16,8 @@ export interface ResizeOptions {
   height: number;
   /** A filter by name or by Pillow's code. Default bicubic (3). */
   resample?: Resampling | number | undefined;
+  /** What of the resized picture is wanted, as {@link cutOut} cuts it out. Default all. */
+  area?: Rectangle | undefined;
   /** Of these `pixels`, for the picture that is made. */
   limits?: Limits | undefined;
 }
@@ -57,7 +59,7 @@ function keys(x: number): number {
  */
 export function resize(
   pixels: Pixels,
-  { width, height, resample = 'bicubic', limits }: ResizeOptions,
+  { width, height, resample = 'bicubic', area = { left: 0, top: 0, width, height }, limits }: ResizeOptions,
   engine: Engine = scratchEngine(),
 ): Pixels {
   checkSize('resize', width, height, limits);
@@ -67,12 +69,40 @@ export function resize(
       `resample: expected ${RESAMPLING.map((filter, code) => `${code} (${filter})`).join(', ')}, found ${JSON.stringify(resample)}`,
     );
   }
-  if (name === 'nearest') return nearest(pixels, width, height);
-  const filter = FILTERS[name];
+  if (name === 'nearest') return partOf(nearest(pixels, width, height), area);
+  const columns = direction(FILTERS[name], pixels.width, width, spanOf(area.left, area.width, width));
+  const rows = direction(FILTERS[name], pixels.height, height, spanOf(area.top, area.height, height));
   // PIL/Image.py, `resize`: a picture of more than a hundred times its width is shortened first
-  if (pixels.height > 100 * pixels.width && height < pixels.height)
-    return horizontal(vertical(pixels, height, filter, engine), width, filter, engine);
-  return vertical(horizontal(pixels, width, filter, engine), height, filter, engine);
+  const isShortenedFirst = pixels.height > 100 * pixels.width && height < pixels.height;
+  const part = isShortenedFirst
+    ? horizontal(vertical(pixels, rows, engine), columns, engine)
+    : vertical(horizontal(band(pixels, rows.inputs), columns, engine), rows, engine, rows.inputs.first);
+  return partOf(part, { ...area, left: area.left - columns.outputs.first, top: area.top - rows.outputs.first });
+}
+
+/** As {@link cutOut}; the picture itself where that is all of it. */
+function partOf(pixels: Pixels, area: Rectangle): Pixels {
+  const isAll = area.left === 0 && area.top === 0 && area.width === pixels.width && area.height === pixels.height;
+  return isAll ? pixels : cutOut(pixels, area);
+}
+
+/** From the first to before the end. */
+interface Span {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** What of `size` pixels is at [start, start + length): one at least, beside it, where there is nothing. */
+function spanOf(start: number, length: number, size: number): Span {
+  const first = Math.min(Math.max(start, 0), size - 1);
+  return { first, end: Math.max(Math.min(start + length, size), first + 1) };
+}
+
+/** Rows of a picture, where they are. */
+function band(pixels: Pixels, { first, end }: Span): Pixels {
+  const { data, width, height, channels } = pixels;
+  if (end - first === height) return pixels;
+  return { data: data.subarray(first * width * channels, end * width * channels), width, height: end - first, channels };
 }
 
 /** Bytes of rows that are in engine memory at a time, so that a photograph of any size takes little of it and of the cache. */
@@ -80,49 +110,52 @@ const STRIP = 2 ** 18;
 /** Bytes that the kernels may touch before they notice the end of a strip. */
 const SLACK = 16;
 
-function horizontal(pixels: Pixels, width: number, filter: Filter, engine: Engine): Pixels {
-  if (width === pixels.width) return pixels;
+function horizontal(pixels: Pixels, { taps, outputs }: Direction, engine: Engine): Pixels {
+  if (!taps) return pixels;
   const { height, channels } = pixels;
-  const taps = filterTaps(filter, pixels.width, width);
+  const { table, pairs } = taps;
+  const width = outputs.end - outputs.first;
   const rowBytes = pixels.width * channels;
   const outRowBytes = width * channels;
   const data = new Uint8Array(height * outRowBytes);
   const strip = Math.min(height, Math.max(1, Math.floor(STRIP / Math.max(rowBytes, outRowBytes))));
   engine.scope(() => {
-    const table = engine.allocate(taps.table.byteLength);
+    const entries = engine.allocate(table.byteLength);
     const input = engine.allocate(strip * rowBytes + SLACK);
     const output = engine.allocate(strip * outRowBytes + SLACK);
-    engine.write(table, taps.table);
+    engine.write(entries, table);
     for (let y = 0; y < height; y += strip) {
       const rows = Math.min(strip, height - y);
       engine.write(input, pixels.data.subarray(y * rowBytes, (y + rows) * rowBytes));
-      engine.call('u8_resample_horizontal', rows, pixels.width, width, channels, taps.pairs, input, table, output);
+      engine.call('u8_resample_horizontal', rows, pixels.width, width, channels, pairs, input, entries, output);
       engine.read(output, data.subarray(y * outRowBytes, (y + rows) * outRowBytes));
     }
   });
   return { data, width, height, channels };
 }
 
-function vertical(pixels: Pixels, height: number, filter: Filter, engine: Engine): Pixels {
-  if (height === pixels.height) return pixels;
+/** @param top the row of the whole picture that `pixels` begins with */
+function vertical(pixels: Pixels, { taps, outputs }: Direction, engine: Engine, top = 0): Pixels {
+  if (!taps) return pixels;
   const { width, channels } = pixels;
-  const taps = filterTaps(filter, pixels.height, height);
+  const { table, pairs, entryBytes } = taps;
+  const height = outputs.end - outputs.first;
   const rowBytes = width * channels;
   const data = new Uint8Array(height * rowBytes);
   for (let y = 0; y < height; ) {
     const first = taps.first(y);
     let end = y + 1;
     while (end < height && (taps.end(end) - first) * rowBytes <= STRIP && (end - y) * rowBytes <= STRIP) end++;
-    const from = pixels.data.subarray(first * rowBytes, taps.end(end - 1) * rowBytes);
+    const from = pixels.data.subarray((first - top) * rowBytes, (taps.end(end - 1) - top) * rowBytes);
     const to = data.subarray(y * rowBytes, end * rowBytes);
     engine.scope(() => {
-      const entries = taps.table.subarray(y * taps.entryBytes, end * taps.entryBytes);
-      const table = engine.allocate(entries.length);
+      const some = table.subarray(y * entryBytes, end * entryBytes);
+      const entries = engine.allocate(some.length);
       const input = engine.allocate(from.length + rowBytes + SLACK);
       const output = engine.allocate(to.length + SLACK);
-      engine.write(table, entries);
+      engine.write(entries, some);
       engine.write(input, from);
-      engine.call('u8_resample_vertical', end - y, rowBytes, taps.pairs, first, input, table, output);
+      engine.call('u8_resample_vertical', end - y, rowBytes, pairs, first, input, entries, output);
       engine.read(output, to);
     });
     y = end;
@@ -130,7 +163,23 @@ function vertical(pixels: Pixels, height: number, filter: Filter, engine: Engine
   return { data, width, height, channels };
 }
 
-/** Which inputs make an output and with which weights, for all outputs of one direction. */
+/** One direction of a resize. */
+interface Direction {
+  /** Those that are made: all, where they are the inputs as they are. */
+  readonly outputs: Span;
+  /** Those that are looked at. */
+  readonly inputs: Span;
+  readonly taps?: Taps;
+}
+
+function direction(filter: Filter, from: number, to: number, outputs: Span): Direction {
+  const all = { first: 0, end: to };
+  if (from === to) return { outputs: all, inputs: all };
+  const taps = filterTaps(filter, from, to, outputs);
+  return { outputs, inputs: { first: taps.first(0), end: taps.end(outputs.end - outputs.first - 1) }, taps };
+}
+
+/** Which inputs make an output and with which weights. Outputs are counted from the first one that is made. */
 interface Taps {
   /** Room for pairs of taps of an output. */
   readonly pairs: number;
@@ -146,30 +195,32 @@ interface Taps {
 const PRECISION = 22;
 
 /** Resample.c, `precompute_coeffs` and `normalize_coeffs_8bpc`. */
-function filterTaps({ support, weight }: Filter, from: number, to: number): Taps {
+function filterTaps({ support, weight }: Filter, from: number, to: number, outputs: Span): Taps {
   const scale = from / to;
   const stretch = Math.max(scale, 1);
   const reach = support * stretch;
   const pairs = Math.ceil(reach) + 1;
   const entryBytes = 8 + 8 * pairs;
-  const table = new Uint8Array(to * entryBytes);
+  const count = outputs.end - outputs.first;
+  const table = new Uint8Array(count * entryBytes);
   const view = new DataView(table.buffer);
-  for (let output = 0; output < to; output++) {
-    const center = (output + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(center - reach + 0.5));
-    const count = Math.min(from, Math.trunc(center + reach + 0.5)) - first;
-    const weights = Array.from({ length: count }, (_, i) => weight((i + first - center + 0.5) * (1 / stretch)));
-    const sum = weights.reduce((total, w) => total + w, 0);
+  const weights = new Float64Array(2 * pairs);
+  for (let output = 0; output < count; output++) {
+    const center = (outputs.first + output + 0.5) * scale;
+    const start = Math.max(0, Math.trunc(center - reach + 0.5));
+    const taps = Math.min(from, Math.trunc(center + reach + 0.5)) - start;
+    let sum = 0;
+    for (let i = 0; i < taps; i++) sum += weights[i] = weight((i + start - center + 0.5) * (1 / stretch));
     const entry = output * entryBytes;
-    view.setInt32(entry, first, true);
-    view.setInt32(entry + 4, Math.ceil(count / 2), true);
-    weights.forEach((w, i) => {
-      const normal = w / sum;
+    view.setInt32(entry, start, true);
+    view.setInt32(entry + 4, Math.ceil(taps / 2), true);
+    for (let i = 0; i < taps; i++) {
+      const normal = (weights[i] as number) / sum;
       const k = Math.trunc(normal * 2 ** PRECISION + (normal < 0 ? -0.5 : 0.5));
       const at = entry + 8 + 8 * (i >> 1) + 2 * (i & 1);
       view.setInt16(at, k & 0x7fff, true);
       view.setInt16(at + 4, k >> 15, true);
-    });
+    }
   }
   const first = (output: number): number => view.getInt32(output * entryBytes, true);
   const end = (output: number): number => Math.min(from, first(output) + 2 * view.getInt32(output * entryBytes + 4, true));

@@ -186,6 +186,7 @@ export interface Kernels {
   i16_jpeg_scan(scan: Address, across: number, rows: number): void;
   u8_jpeg_idct(blocks: number, coefficients: Address, quantization: Address, output: Address, stride: number, room: Address): void;
   u8_jpeg_rows(planes: Address, color: number, width: number, first: number, count: number, output: Address): void;
+  u8_planes(count: number, channels: number, input: Address, tables: Address, output: Address): void;
   u8_resample_horizontal(
     rows: number,
     width: number,

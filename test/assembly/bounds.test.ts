@@ -86,6 +86,7 @@ const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
   f32_copy_rows: (s, input, room) => [3, s, input(s), 0, room(3 * s), s],
   f32_resample: (s, input, room) => [2, 3, 2, s, 1, input(6 * s), input(2), input(2), room(4 * s)],
   u8_jpeg_idct: (s, input, room) => [s, input(32 * s), input(64), room(16 * s), 8 * s, room(128)],
+  u8_planes: (s, input, room) => [4 * s, 2, input(2 * s), input(512), room(8 * s)],
   f16_to_f32: (s, input, room) => [2 * s, input(s), room(2 * s)],
   bf16_to_f32: (s, input, room) => [2 * s, input(s), room(2 * s)],
   f32_to_f16: (s, input, room) => [2 * s, input(2 * s), room(s)],

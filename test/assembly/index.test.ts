@@ -56,6 +56,7 @@ const ARGUMENTS: { [K in keyof Kernels]: Parameters<Kernels[K]>['length'] } = {
   i8_unpack: 6,
   u8_jpeg_idct: 6,
   u8_jpeg_rows: 6,
+  u8_planes: 5,
   u8_resample_horizontal: 8,
   u8_resample_vertical: 7,
 };
@@ -115,6 +116,7 @@ const TESTS: { readonly [K in keyof Kernels]: readonly [file: string, shapes: st
   i8_unpack: ['gemm/i8_pack', 'i8_unpack gives back every bit', 'i8_unpack gives back every bit'],
   u8_jpeg_idct: ['jpeg/u8_jpeg_idct', 'u8_jpeg_idct is the inverse transform', 'u8_jpeg_idct is the inverse transform'],
   u8_jpeg_rows: ['jpeg/u8_jpeg_rows', 'u8_jpeg_rows is', 'u8_jpeg_rows is'],
+  u8_planes: ['convert/u8_planes', 'u8_planes looks each byte up', 'u8_planes looks each byte up'],
   u8_resample_horizontal: ['resample/u8_resample', 'u8_resample_horizontal sums', 'u8_resample_horizontal sums'],
   u8_resample_vertical: ['resample/u8_resample', 'u8_resample_vertical sums', 'u8_resample_vertical sums'],
 };

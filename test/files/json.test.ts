@@ -77,6 +77,20 @@ test('a key given twice is refused by name', async () => {
   await refuses(() => parse('{"a": 1,\n "a": 2}'), ConfigError, 'line 2, column 2: expected each key once, found "a" again');
 });
 
+test('what the host writes is held to the same as any other text', async () => {
+  await refuses(() => parse('{"a":1,"a":1}'), ConfigError, 'line 1, column 8: expected each key once, found "a" again');
+  await refuses(() => parse('[{"a":1,"b":{"c":[],"c":[]}}]'), ConfigError, 'found "c" again');
+  for (const text of ['-0', '1e400', '"\\u0041"', '{"b":0,"1":0}', '{"__proto__":[0]}']) {
+    for (const spaces of ['', '  ']) assert.equal(JSON.stringify(parse(text + spaces)), JSON.stringify(JSON.parse(text)), text);
+  }
+  assert.ok(Object.is(parse('-0'), -0));
+  for (const space of ['', ' ']) {
+    const nested = (levels: number): string => `${'['.repeat(levels)}${space}${']'.repeat(levels)}`;
+    assert.equal(parse(nested(65)), JSON.parse(nested(65)));
+    await refuses(() => parse(nested(66)), ConfigError, 'expected at most 64 levels');
+  }
+});
+
 test('"__proto__" is a key like any other', () => {
   const value = parse('{"__proto__": {"polluted": 1}}') as Record<string, unknown>;
   assert.is(Object.getPrototypeOf(value), Object.prototype);

@@ -56,6 +56,33 @@ test('the kernels equal the slow resize on any size, number of channels and filt
   );
 });
 
+test('a part of a resized picture is what would be cut out of it, wherever it lies', () => {
+  const size = fc.integer({ min: 1, max: 40 });
+  const start = fc.integer({ min: -50, max: 50 });
+  fc.assert(
+    fc.property(
+      size,
+      size,
+      size,
+      size,
+      fc.constantFrom(...RESAMPLING),
+      start,
+      start,
+      size,
+      size,
+      (w, h, width, height, resample, left, top, ...part) => {
+        const pixels = randomPixels(w, h, 3, w + h);
+        const area = { left, top, width: part[0], height: part[1] };
+        assert.equal(resize(pixels, { width, height, resample, area }), cutOut(resize(pixels, { width, height, resample }), area));
+      },
+    ),
+    { seed: 3, numRuns: 500 },
+  );
+  const tall = randomPixels(2, 300, 3, 14); // it is shortened first
+  const area = { left: 1, top: 20, width: 3, height: 15 };
+  assert.equal(resize(tall, { width: 5, height: 60, area }), cutOut(resize(tall, { width: 5, height: 60 }), area));
+});
+
 test('a pixel that by rounding alone is under a filter has no part in it', () => {
   const pixels = randomPixels(2, 3, 1, 12); // 0.5000000000000001 pixels from the middle of 49
   for (const name of SMOOTH)

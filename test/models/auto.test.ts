@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfigError, NotFoundError } from '../../src/errors.ts';
@@ -21,6 +22,22 @@ test('each Auto class loads its kind of model from a checkpoint with or without 
     assertSameBits((await again(pixels(1))).logits.data, (await classifier(pixels(1))).logits.data);
     assert.is((await backbone(pixels(1))).feature_maps.length, 1);
     assert.ok(backbone.config.out_features.includes('stage1'), 'overrides reach the model');
+  });
+});
+
+test('each file of a model is asked for once, by who chooses the class and the class together', async () => {
+  await withFolder(async (folder) => {
+    await new Dinov2ForImageClassification(TINY, { seed: 3 }).save_pretrained(folder);
+    const asked: string[] = [];
+    const file = (name: string) => () => {
+      asked.push(name);
+      const bytes = readFileSync(`${folder}/${name}`);
+      return new Response(bytes, { headers: { 'content-length': String(bytes.length) } });
+    };
+    const files = { 'config.json': file('config.json'), 'model.safetensors': file('model.safetensors') };
+    const model = await AutoModelForImageClassification.from_pretrained(files);
+    assert.equal(asked, ['config.json', 'model.safetensors']);
+    model.dispose();
   });
 });
 
