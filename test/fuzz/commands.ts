@@ -125,9 +125,13 @@ export function makeCommand(roll: Dice): Uint8Array<ArrayBuffer> {
     const [name, value] = pick(roll, [...options]);
     if (name !== '--threads' || oneOf(roll, 50)) args.push(...(value === '' ? [name] : [name, chosen(name, value, roll)]));
   }
-  if (options.has('--model') && !args.includes('--model')) args.push('--model', 'model');
-  if (options.has('--threads') && !args.includes('--threads')) args.push('--threads', '1');
-  if (options.has('--size') && !args.includes('--size')) args.push('--size', '12');
+  for (const [name, value] of [
+    ['--model', 'model'],
+    ['--threads', '1'],
+    ['--size', '12'],
+  ] as const) {
+    if (options.has(name) && !args.includes(name)) args.unshift(name, value); // in front of a "--", behind which it would be a picture
+  }
   let all = [...words, ...args];
   for (let n = pick(roll, [0, 1, 1, 2, 3]); n > 0; n--) all = damage(all, roll);
   all = all.map((arg) => (/(^|[=,])\/|\.\./.test(arg) ? 'elsewhere' : arg)); // nothing here may name what is not ours
