@@ -1,12 +1,15 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import {
   AutoBackbone,
   AutoImageProcessor,
   AutoModel,
+  AutoModelForDepthEstimation,
   AutoModelForImageClassification,
+  type Dinov2ForDepthEstimation,
   Dinov2Model,
   NotFoundError,
 } from '../../src/index.ts';
+import type { Float32 } from '../../src/tensor/place.ts';
 import { goldenPath } from '../../test/helpers.ts';
 import { flatten, goldenCalls, readTensors } from '../../test/models/helpers.ts';
 import { type Choice, casesOf, labelOf, type Skipped, withModel } from './cases.ts';
@@ -41,7 +44,43 @@ const KINDS = [
 export async function accuracy(): Promise<Differences> {
   const results = [];
   for (const { kind, what, auto } of KINDS) results.push(await overGoldens(kind, what, auto as { from_pretrained: Load }));
+  results.push(await overDepths());
   return { results, skipped: [] };
+}
+
+/** Depth, of heads in the layout of transformers and, on an encoder of their own, of facebookresearch/dinov2. */
+async function overDepths(): Promise<Accuracy> {
+  const tally = new Tally();
+  const compare = async (
+    name: string,
+    key: string,
+    open: ReturnType<typeof AutoModelForDepthEstimation.from_pretrained>,
+  ): Promise<void> => {
+    const io = await readTensors(goldenPath(`${name}/io.safetensors`));
+    const model = (await open) as Dinov2ForDepthEstimation;
+    for (const call of ['a', 'b']) {
+      const { predicted_depth } = await model({ pixel_values: io.get(`${call}.pixel_values`) as Float32 });
+      const expected = io.get(`${call}.${key}`)?.data as Float32Array;
+      const largest = expected.reduce((top, x) => Math.max(top, Math.abs(x)), 0);
+      tally.add(
+        predicted_depth.data.map((x) => x / largest),
+        expected.map((x) => x / largest),
+      );
+    }
+    model.dispose();
+  };
+  for (const name of ['depth-dpt', 'depth-anything-relative', 'depth-anything-metric'])
+    await compare(name, 'predicted_depth', AutoModelForDepthEstimation.from_pretrained(goldenPath(name), { posEmbed: 'size' }));
+  for (const name of ['fb-depth-linear', 'fb-depth-linear4', 'fb-depth-dpt']) {
+    const { min_depth, max_depth } = JSON.parse(readFileSync(goldenPath(`${name}/config.json`), 'utf8'));
+    const options = {
+      head: goldenPath(`${name}/model.pth`),
+      depthRange: [min_depth, max_depth] as const,
+      config: { num_attention_heads: 4 },
+    };
+    await compare(name, 'depth', AutoModelForDepthEstimation.from_pretrained(goldenPath('fb-backbone/model.pth'), options));
+  }
+  return { what: 'goldens: depth, as a share of the largest in its map', ...tally.result };
 }
 
 type Model = ((inputs: object, options?: object) => Promise<object>) & { dispose(): void };
