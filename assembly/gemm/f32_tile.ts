@@ -14,10 +14,22 @@ import { loadTail, madd, storeTail } from '../simd';
 @inline
 export const TILE_ROWS: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
 
+// @ts-ignore: decorator
+@inline
 export function f32_tile(m: i32, columns: i32, k: i32, a: usize, lda: i32, w: usize, c: usize, ldc: i32, scale: usize): void {
   const as = <usize>lda << 2;
   const cs = <usize>ldc << 2;
-  for (; m >= TILE_ROWS; m -= TILE_ROWS, a += as * TILE_ROWS, c += cs * TILE_ROWS) tile(TILE_ROWS, columns, k, a, as, w, c, cs, scale);
+  const last = m % TILE_ROWS;
+  if (m > last) wholeTiles(m - last, columns, k, a, as, w, c, cs, scale);
+  if (last) lastRows(last, columns, k, a + as * (m - last), as, w, c + cs * (m - last), cs, scale);
+}
+
+/** Apart from the last rows, which are five times as much code: V8 has these compiled well soon after the first call, and most work is here. */
+function wholeTiles(m: i32, columns: i32, k: i32, a: usize, as: usize, w: usize, c: usize, cs: usize, scale: usize): void {
+  for (; m > 0; m -= TILE_ROWS, a += as * TILE_ROWS, c += cs * TILE_ROWS) tile(TILE_ROWS, columns, k, a, as, w, c, cs, scale);
+}
+
+function lastRows(m: i32, columns: i32, k: i32, a: usize, as: usize, w: usize, c: usize, cs: usize, scale: usize): void {
   if (TILE_ROWS > 4) {
     if (m == 5) return tile(5, columns, k, a, as, w, c, cs, scale);
     if (m == 4) return tile(4, columns, k, a, as, w, c, cs, scale);
