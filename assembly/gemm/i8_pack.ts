@@ -93,12 +93,12 @@ function columnsOf(columns: i32, x: usize): v128 {
 }
 
 /** Column j, its integers and scales, to its place among zeros. */
-export function packColumn(j: i32, k: i32, q: usize, scales: usize, target: usize): void {
+function packColumn(j: i32, k: i32, q: usize, scales: usize, target: usize): void {
   let to = target + <usize>(j >> 3) * panelBytes(k) + (<usize>(j & 7) << 2) + 32;
   for (let left = k; left > 0; left -= GROUP, scales += 4) {
     const count = min(GROUP, left);
     const head = to;
-    let sum: i32 = 0;
+    let all: i32 = 0;
     let i = 0;
     to += 64;
     for (; i + 16 <= count; i += 16, q += 16, to += 128) {
@@ -107,22 +107,22 @@ export function packColumn(j: i32, k: i32, q: usize, scales: usize, target: usiz
       v128.store_lane<i32>(to, values, 1, 32);
       v128.store_lane<i32>(to, values, 2, 64);
       v128.store_lane<i32>(to, values, 3, 96);
-      sum += i32x4_sum(i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(values)));
+      all += sum(i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(values)));
     }
     for (; i < count; i++, q++) {
       const value = load<i8>(q);
-      sum += <i32>value;
+      all += <i32>value;
       store<i8>(to + <usize>(i & 3), value);
       if ((i & 3) == 3) to += 32;
     }
     store<f32>(head, load<f32>(scales));
-    store<i32>(head, sum, 32);
+    store<i32>(head, all, 32);
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function i32x4_sum(x: v128): i32 {
+export function sum(x: v128): i32 {
   return i32x4.extract_lane(x, 0) + i32x4.extract_lane(x, 1) + i32x4.extract_lane(x, 2) + i32x4.extract_lane(x, 3);
 }
 

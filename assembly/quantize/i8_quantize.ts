@@ -3,7 +3,7 @@
  *   x (rows, columns), rows ldx elements apart -> quantised rows (i8_form.ts): y, and heads, a scale and a summand for each group
  *
  * i8_layer_norm(form, rows, columns, x, weight, bias, epsilon, room, heads, y)
- *   the same of the layer norm of x, rows columns elements apart; room: a row of floats
+ *   the same of the layer norm of x, rows columns elements apart; room: two rows of floats
  *
  * scale = (max - min) / 255 with 0 between min and max, z = round(-min / scale), q = round(x / scale + z), ties to even (Jacob et al. 2018,
  * "Quantization and training of neural networks for efficient integer-arithmetic-only inference"): 0 is exact and |x - scale (q - z)| <= 0.5001 scale.
@@ -21,9 +21,12 @@ export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: 
 export function i8_layer_norm(
   form: Form, rows: i32, columns: i32, x: usize, weight: usize, bias: usize, epsilon: f32, room: usize, heads: usize, y: usize,
 ): void {
-  for (let row = 0; row < rows; row++, x += <usize>columns << 2) {
-    f32_layer_norm(1, columns, x, weight, bias, epsilon, room);
+  const bytes = <usize>columns << 2;
+  for (let row = 0; row < rows; row += 2, x += 2 * bytes) {
+    const count = min(2, rows - row);
+    f32_layer_norm(count, columns, x, weight, bias, epsilon, room);
     quantizeRow(form, row, columns, room, heads, y);
+    if (count > 1) quantizeRow(form, row + 1, columns, room + bytes, heads, y);
   }
 }
 

@@ -65,7 +65,7 @@ const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
   ],
   i8_layer_norm: (s, input, room) => [
     ...([0, s, s, input(s * s), input(s), input(s), 1e-6] as const),
-    ...([room(s), room(heads(s, s)), room(pairs(s, s))] as const),
+    ...([room(2 * s), room(heads(s, s)), room(pairs(s, s))] as const),
   ],
   i8_dot_rows: (s, input, room) => [0, 5, 32 * s, input(40 * s), input(10), input(16 * s), 0, 1, 0, room(5), room(1)],
   i8_quantize_rows: (s, input, room) => [3, s, input(3 * s), room(3 * 8), room(6)],

@@ -48,12 +48,13 @@ export function quantizeNormalized(engine: Engine, x: Float32, norm: { weight: F
   const quantized = new QuantizedRows(engine, x.dims);
   const all = sizeOf(x.dims.slice(0, -1));
   engine.scope(() => {
-    const room = engine.allocate(engine.parts(all, rows) * columns * 4);
+    const roomBytes = 2 * columns * 4;
+    const room = engine.allocate(engine.parts(all, rows) * roomBytes);
     engine.parallel(all, rows, (first, count, part) => [
       ...(['i8_layer_norm', number, count, columns, addressOf(x) + first * columns * 4] as const),
       ...([addressOf(norm.weight), addressOf(norm.bias), norm.epsilon] as const),
       ...([
-        room + part * columns * 4,
+        room + part * roomBytes,
         quantized.heads + first * headBytes(columns),
         quantized.address + first * rowBytes(columns, bytes),
       ] as const),

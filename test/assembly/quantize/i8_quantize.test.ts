@@ -276,7 +276,7 @@ testKernels('i8_layer_norm is i8_quantize of the layer norm, to the bit, in ever
         const places = [x, weight, bias].map((data) => bench.input(data, { shift })) as [number, number, number];
         const headBytes = bytesOfHeads(form, rows, columns);
         const [room, heads, y] = [
-          bench.room(columns, { shift }),
+          bench.room(2 * columns, { shift }),
           bench.output(new Uint8Array(headBytes), { shift }),
           bench.output(new Uint8Array(bytes), { shift }),
         ];
