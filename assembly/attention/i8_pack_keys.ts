@@ -1,13 +1,13 @@
 /**
  * i8_pack_keys(keys, width, x, ldx, room, target): the keys of one head (keys, width), rows ldx elements apart, less their mean, as the columns of an
- * integer product (../gemm/i8_pack.ts), made integers by i8_quantize_weights
+ * integer product (../gemm/i8_pack.ts), made integers as by i8_quantize_weights
  *
  * Taking the same vector off all keys changes all scores of a query by the same number, which the softmax does not see; what the keys have in common,
- * which is most of their largest numbers, then takes no part of the 8 bits (Zhang et al. 2024, "SageAttention"). room: two rows of floats, the
- * scales and the integers of a column. A NaN or an infinity makes all of them NaN.
+ * which is most of their largest numbers, then takes no part of the 8 bits (Zhang et al. 2024, "SageAttention"). room: two rows of
+ * floats. A NaN or an infinity makes all of them NaN.
  */
 import { magnitude, narrow, panelBytes, sum } from '../gemm/i8_pack';
-import { GROUP, groupsOf, SMALLEST_SCALE } from '../quantize/i8_form';
+import { GROUP, SMALLEST_SCALE } from '../quantize/i8_form';
 import { loadTail, nearestIntegers } from '../simd';
 
 export function i8_pack_keys(keys: i32, width: i32, x: usize, ldx: i32, room: usize, target: usize): void {

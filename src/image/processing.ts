@@ -137,10 +137,12 @@ export abstract class ImageProcessor<Config extends ProcessorConfig> extends Cal
       const pixels: Pixels = config.do_convert_rgb ? convertChannels(image, 3) : image;
       const { height, width } = config.do_resize ? this.targetSize(pixels, config) : pixels;
       if (config.do_resize) checkSize('resize', width, height, limits);
-      const area = this.crop({ height, width }, config) ?? { left: 0, top: 0, width, height };
-      checkSize('crop_size', area.width, area.height, limits);
+      const crop = this.crop({ height, width }, config);
+      if (crop) checkSize('crop_size', crop.width, crop.height, limits);
+      const area = crop ?? { left: 0, top: 0, width, height };
       crops.push({ scale: { height: image.height / height, width: image.width / width }, area });
-      pictures.push(config.do_resize ? resize(pixels, { width, height, area, resample: config.resample, limits }) : cutOut(pixels, area));
+      if (config.do_resize) pictures.push(resize(pixels, { width, height, area, resample: config.resample, limits }));
+      else pictures.push(crop ? cutOut(pixels, crop) : pixels);
     }
     const pixel_values = this.pad(stack(pictures, config), config, limits);
     const [, , height, width] = pixel_values.dims as [number, number, number, number];
@@ -209,11 +211,9 @@ function lookUp({ data, channels }: Pixels, tables: readonly Float32Array[], val
   const area = data.length / channels;
   engine.scope(() => {
     const strip = Math.min(STRIP, area);
-    const [input, table, output] = [strip * channels, 1024 * channels, 4 * strip * channels].map((bytes) => engine.allocate(bytes)) as [
-      number,
-      number,
-      number,
-    ];
+    const input = engine.allocate(strip * channels);
+    const table = engine.allocate(1024 * channels);
+    const output = engine.allocate(4 * strip * channels);
     for (const [c, of] of tables.entries()) engine.write(table + 1024 * c, of);
     for (let first = 0; first < area; first += strip) {
       const count = Math.min(strip, area - first);

@@ -3,7 +3,7 @@ import type { Engine } from '../runtime/engine.ts';
 import { ACTIVATIONS, type Activation, activationNumber, PANEL, STRIP_ROWS, TILE_ROWS } from '../runtime/kernels.ts';
 import type { Address } from '../runtime/memory.ts';
 import type { KernelCall } from '../runtime/threads.ts';
-import { FORMS, groupsOf, headBytes, panelBytes, productBytes, rowBytes } from './matrix/int8Layout.ts';
+import { FORMS, headBytes, panelBytes, productBytes, rowBytes } from './matrix/int8Layout.ts';
 import { addressOf, checkDims, type Float32, operate, place } from './place.ts';
 import { sizeOf, type Tensor } from './tensor.ts';
 
@@ -319,7 +319,7 @@ function integerAttention(keys: number, width: number, scale: number, engine: En
   const strip = form === FORMS.pairs ? 16 : 12;
   const queryBytes = headBytes(width) + rowBytes(width, form.bytes) + panels * PANEL * 4 + headBytes(keys) + rowBytes(keys, 2);
   return {
-    keyBytes: keyPanels + Math.ceil((groupsOf(width) * 4 + 9 * width) / 16) * 16, // behind the keys, their mean and one of them on its way
+    keyBytes: keyPanels + Math.ceil(width / 2) * 16, // behind the keys, their mean and one of them on its way
     valueBytes: Math.ceil(width / PANEL) * panelBytes(keys),
     roomBytes: strip * queryBytes + productBytes(form, Math.max(width, keys), 4),
     pack: (key, value, packedKeys, packedValues) => [

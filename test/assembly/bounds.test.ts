@@ -45,9 +45,7 @@ const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
     ...([room(48 + Math.ceil(s / 4) * 16), 1] as const),
   ],
   i8_pack: (s, input, room) => [4, s, input(s), input(4), input(4), room(packedIntegers(4, s))],
-  i8_pack_keys: (s, input, room) => [
-    ...([s, s, input(s * s), s, room(2 * s + Math.ceil(s / 128) + Math.ceil(s / 4)), room(packedIntegers(s, s))] as const),
-  ],
+  i8_pack_keys: (s, input, room) => [...([s, s, input(s * s), s, room(2 * s), room(packedIntegers(s, s))] as const)],
   i8_quantize_pack_rows: (s, input, room) => [s, s, input(s * s), s, room(packedIntegers(s, s))],
   i8_unpack: (s, input, room) => [s, s, input(packedIntegers(s, s)), room(Math.ceil((s * s) / 4)), room(s), room(s)],
   i8_quantize_weights: (s, input, room) => [3, s, 5, input(3 * s), room(3 * s), room(3 * Math.ceil(s / 5))],

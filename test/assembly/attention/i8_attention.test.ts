@@ -36,7 +36,7 @@ function attend(bench: Bench, h: Head, { form = 'pairs', wanted = true, rows = [
   return bench.try(() => {
     const packedKeys = bench.room(packedFloats(keys, width));
     const packedValues = bench.room(packedFloats(width, keys));
-    const column = bench.room(2 * width + groupsOf(width) + Math.ceil(width / 4));
+    const column = bench.room(2 * width);
     engine.call('i8_pack_keys', keys, width, bench.input(h.k), width, column, packedKeys);
     engine.call('i8_quantize_pack_rows', width, keys, bench.input(h.v), width, packedValues);
     const room = bench.room(roomFloats(form, keys, width));
