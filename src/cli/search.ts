@@ -83,12 +83,17 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
     for (const problem of problems) failures.push(lineOf(problem));
     const missing: Pending[] = [];
     for (const path of paths) {
-      const { size, mtimeMs } = await stat(path);
-      const file = { name: relative(folder, path).split(sep).join('/'), size, time: Math.floor(mtimeMs) };
+      const found = await stat(path).catch((cause: Error) => cause);
+      if (found instanceof Error) {
+        failures.push(lineOf(new NotFoundError(`${path}: expected the image that the folder had, found none (${found.message})`)));
+        continue;
+      }
+      const file = { name: relative(folder, path).split(sep).join('/'), size: found.size, time: Math.floor(found.mtimeMs) };
       const known = before?.images.get(file.name);
       if (known && known.size === file.size && known.time === file.time) images.set(file.name, known);
       else missing.push({ ...file, path });
     }
+    const kept = images.size;
     if (missing.length > 0) {
       const journal = await Journal.open(lock, model);
       const progress = showProgress(missing.length, stderr, { bar: stderr.isTTY === true, lines: stderr.isTTY !== true });
@@ -117,7 +122,6 @@ async function updateIndex(lock: IndexLock, options: IndexOptions, terminal: Ter
     }
     const isChanged = missing.length > 0 || !before || before.isPending || images.size !== before.images.size;
     if (isChanged) await writeIndex(lock, model, images.values());
-    const kept = paths.length - missing.length;
     const report = {
       images: images.size,
       added: images.size - kept,

@@ -10,6 +10,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import files from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -49,6 +51,25 @@ test('index, search and duplicates: an image finds itself first, and its copy', 
     assert.ok(neighbors[0].score > 0.999999 && neighbors[2].score < neighbors[1].score);
     const groups = await dinov2(['duplicates', folder, '--threshold', '0.999999', '--json']);
     assert.equal(JSON.parse(groups.stdout), [[query, join(folder, 'copy.png')]]);
+  }));
+
+test('an image that is removed after the folder was listed is named, and the others are in the index', () =>
+  withWorkplace(async (place) => {
+    const folder = photos(place);
+    const { stat } = files;
+    files.stat = (async (path: string) => {
+      if (path.endsWith('c.png')) rmSync(path, { force: true });
+      return stat(path);
+    }) as typeof stat;
+    syncBuiltinESMExports();
+    const { code, stdout, stderr } = await index(folder, place.model).finally(() => {
+      files.stat = stat;
+      syncBuiltinESMExports();
+    });
+    assert.is(code, 1);
+    assert.match(stdout, '5 images in the index: 5 embedded, 0 removed or replaced, 1 failed');
+    assert.match(stderr, /^dinov2: \S*c\.png: expected the image that the folder had, found none/m);
+    assert.match((await index(folder, place.model)).stdout, '5 images in the index: 0 embedded, 0 removed or replaced, 0 failed');
   }));
 
 test('an index is brought up to date: new, changed and removed files, and nothing else is embedded', () =>
