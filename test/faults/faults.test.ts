@@ -40,7 +40,7 @@ for (const [name, every] of [
 test('nothing is silently wrong when files change while they are read', () =>
   loses(20, async (report, { things }) => {
     await changeCheckpoints(report, { every: 60 });
-    await changePictures(report, things, { every: 30 });
+    await changePictures(report, things, { every: 15 });
   }));
 
 test('memory that is refused and threads that end are named errors, after which all is as before', () =>
