@@ -1,5 +1,6 @@
 /** The kernels, by name. Their signatures in TypeScript: src/runtime/kernels.ts. */
 export { f32_activation, f32_swiglu } from './activation/f32_activation';
+export { f32_rough_gelu } from './activation/f32_rough_gelu';
 export { f32_attention } from './attention/f32_attention';
 export { i8_attention } from './attention/i8_attention';
 export { i8_pack_keys } from './attention/i8_pack_keys';

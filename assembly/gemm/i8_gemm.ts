@@ -5,9 +5,12 @@
  * heads and a: quantised rows (i8_form.ts), w: packed integers (i8_pack.ts), c float32 with rows ldc elements apart. room: 192 bytes for the sums of a
  * block of rows, and, in the form of pairs, where `panels` panels are widened to 16 bits, ceil(k / 4) * 64 bytes each.
  *
+ * GELU is the rough one (../activation/f32_rough_gelu.ts).
+ *
  * The sums of a group are exact and groups are added in their order, so that neither the form nor how rows and panels are cut changes a result.
  */
 import { Activation, f32_activation } from '../activation/f32_activation';
+import { f32_rough_gelu } from '../activation/f32_rough_gelu';
 import { Form, groupsOf, rowBytes, rowsOf } from '../quantize/i8_form';
 import { panelBytes } from './i8_pack';
 import { i8_bytes_tile, i8_halves_tile, i8_pairs_tile, widen } from './i8_tile';
@@ -64,7 +67,8 @@ function gemm(
         // the block is still in cache
         for (let row = 0; row < rows; row++) {
           const r = ci + ((<usize>row * <usize>ldc) << 2);
-          f32_activation(columns, activation, r, r);
+          if (activation == Activation.Gelu) f32_rough_gelu(columns, r, r);
+          else f32_activation(columns, activation, r, r);
         }
       }
     }

@@ -27,22 +27,13 @@ const EXP2 = memory.data<f32>([
 export function f32_exponentials(columns: i32, x: usize, scale: f32, y: usize): f32 {
   const whole = (<usize>columns & ~3) << 2;
   const end = <usize>columns << 2;
-  let largest = f32x4.splat(-Infinity);
-  let i: usize = 0;
-  for (const sixteens = (<usize>columns & ~15) << 2; i < sixteens; i += 64) {
-    const ab = f32x4.pmax(v128.load(x + i), v128.load(x + i, 16));
-    largest = f32x4.pmax(largest, f32x4.pmax(ab, f32x4.pmax(v128.load(x + i, 32), v128.load(x + i, 48))));
-  }
-  for (; i < whole; i += 16) largest = f32x4.pmax(largest, v128.load(x + i));
-  let top = maxLanes(largest);
-  for (; i < end; i += 4) top = max(top, load<f32>(x + i));
-
-  const shift = f32x4.splat(top);
+  const shift = f32x4.splat(f32_largest(columns, x));
   const factor = f32x4.splat(scale * <f32>1.4426950408889634);
   const low = at(EXP2, 0), bias = at(EXP2, 1), c0 = at(EXP2, 2), c1 = at(EXP2, 3), c2 = at(EXP2, 4);
   const c3 = at(EXP2, 5), c4 = at(EXP2, 6), c5 = at(EXP2, 7), c6 = at(EXP2, 8);
   let sums = f32x4.splat(0);
-  for (i = 0; i < whole; i += 16) {
+  let i: usize = 0;
+  for (; i < whole; i += 16) {
     const z = f32x4.mul(f32x4.sub(v128.load(x + i), shift), factor);
     const e = power(f32x4.pmax(z, low), bias, c0, c1, c2, c3, c4, c5, c6);
     v128.store(y + i, e);
@@ -56,6 +47,22 @@ export function f32_exponentials(columns: i32, x: usize, scale: f32, y: usize): 
     for (; i < end; i += 4) sum += load<f32>(y + i);
   }
   return sum;
+}
+
+/** The largest of a row; NaN if one is NaN. */
+export function f32_largest(columns: i32, x: usize): f32 {
+  const whole = (<usize>columns & ~3) << 2;
+  const end = <usize>columns << 2;
+  let largest = f32x4.splat(-Infinity);
+  let i: usize = 0;
+  for (const sixteens = (<usize>columns & ~15) << 2; i < sixteens; i += 64) {
+    const ab = f32x4.pmax(v128.load(x + i), v128.load(x + i, 16));
+    largest = f32x4.pmax(largest, f32x4.pmax(ab, f32x4.pmax(v128.load(x + i, 32), v128.load(x + i, 48))));
+  }
+  for (; i < whole; i += 16) largest = f32x4.pmax(largest, v128.load(x + i));
+  let top = maxLanes(largest);
+  for (; i < end; i += 4) top = max(top, load<f32>(x + i));
+  return top;
 }
 
 /** 2^z for z from -127 to 128. */

@@ -134,6 +134,7 @@ export interface Kernels {
   f32_l2_norm(rows: number, columns: number, epsilon: number, x: Address, y: Address): void;
   f32_bin_mean(rows: number, columns: number, x: Address, values: Address, y: Address): void;
   f32_activation(count: number, kind: number, x: Address, y: Address): void;
+  f32_rough_gelu(count: number, x: Address, y: Address): void;
   f32_swiglu(rows: number, width: number, x: Address, y: Address): void;
   f32_add(rows: number, columns: number, x: Address, y: Address, ldy: number, z: Address): void;
   f32_mul(rows: number, columns: number, x: Address, y: Address, ldy: number, z: Address): void;

@@ -72,6 +72,7 @@ const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
   f32_l2_norm: (s, input, room) => [3, s, 1e-12, input(3 * s), room(3 * s)],
   f32_bin_mean: (s, input, room) => [3, s, input(3 * s), input(s), room(3)],
   f32_activation: (s, input, room) => [s, 1, input(s), room(s)],
+  f32_rough_gelu: (s, input, room) => [s, input(s), room(s)],
   f32_swiglu: (s, input, room) => [3, s, input(6 * s), room(3 * s)],
   f32_add: (s, input, room) => [3, s, input(3 * s), input(s), 0, room(3 * s)],
   f32_mul: (s, input, room) => [3, s, input(3 * s), input(3 * s), s, room(3 * s)],

@@ -138,7 +138,8 @@ for (const { build, dtype } of KINDS) {
       assert.equal(plain.dims, [2, 3, 13]);
       for (const activation of Object.keys(ACTIVATIONS) as Activation[]) {
         const y = on(engine, [x], (a) => matrix.multiply(a, activation));
-        assertWithin(y.data, plain.data.map(reference.ACTIVATIONS[activation]), 1e-6, activation);
+        const isRough = dtype === 'int8' && activation === 'gelu'; // assembly/activation/f32_rough_gelu.ts
+        assertWithin(y.data, plain.data.map(reference.ACTIVATIONS[activation]), isRough ? 1e-4 : 1e-6, activation);
       }
     });
   });
