@@ -13,10 +13,11 @@ import { loadTail, nearestIntegers } from '../simd';
  * for none.
  */
 export function i8_pack(n: i32, k: i32, q: usize, scales: usize, bias: usize, target: usize): void {
-  memory.fill(target, 0, panelBytes(k) * <usize>((n + 7) >> 3));
+  const panel = panelBytes(k);
+  if (n & 7 || k & 3) memory.fill(target, 0, panel * <usize>((n + 7) >> 3)); // else nothing is left out
   for (let j = 0; j < n; j++, q += k, scales += <usize>groupsOf(k) << 2) {
     packColumn(j, k, q, scales, target);
-    if (bias) store<f32>(target + <usize>(j >> 3) * panelBytes(k) + (<usize>(j & 7) << 2), load<f32>(bias + (<usize>j << 2)));
+    store<f32>(target + <usize>(j >> 3) * panel + (<usize>(j & 7) << 2), bias ? load<f32>(bias + (<usize>j << 2)) : 0);
   }
 }
 
@@ -92,7 +93,7 @@ function columnsOf(columns: i32, x: usize): v128 {
   return columns > 0 ? loadTail(x, columns) : i32x4.splat(0);
 }
 
-/** Column j, its integers and scales, to its place among zeros. */
+/** Column j, its integers and scales, to its place. */
 function packColumn(j: i32, k: i32, q: usize, scales: usize, target: usize): void {
   let to = target + <usize>(j >> 3) * panelBytes(k) + (<usize>(j & 7) << 2) + 32;
   for (let left = k; left > 0; left -= GROUP, scales += 4) {

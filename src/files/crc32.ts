@@ -1,12 +1,9 @@
-/**
- * Row t: the remainders of all bytes with t zero bytes behind them, so that eight can be taken at a time (Kounavis and Berry 2005,
- * "slicing by 8").
- */
-const CRC_TABLE = crcTable();
+let table: Int32Array | undefined; // made when it is first asked for
 
 /** The CRC-32 of zip (polynomial 0x04c11db7, reflected) of bytes that follow others whose checksum is `crc`. */
 export function crc32(bytes: Uint8Array, crc = 0): number {
-  const t = CRC_TABLE;
+  table ??= crcTable();
+  const t = table;
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let c = ~crc;
   let i = 0;
@@ -27,6 +24,10 @@ export function crc32(bytes: Uint8Array, crc = 0): number {
   return ~c >>> 0;
 }
 
+/**
+ * Row t: the remainders of all bytes with t zero bytes behind them, so that eight can be taken at a time (Kounavis and Berry 2005,
+ * "slicing by 8").
+ */
 function crcTable(): Int32Array {
   const table = new Int32Array(8 * 256);
   for (let i = 0; i < table.length; i++) {

@@ -1,4 +1,4 @@
-import type { Stats } from 'node:fs';
+import { fstatSync, type Stats } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -184,7 +184,7 @@ class NodeFile implements RandomAccess {
       }
       done += bytesRead;
     }
-    const { size, mtimeMs } = await this.#handle.stat();
+    const { size, mtimeMs } = fstatSync(this.#handle.fd); // of an open file the system knows it: a round trip to a thread would take longer
     if (size !== this.size || mtimeMs !== this.#changed) {
       throw new HostError(`${this.name}: expected the file that was opened, found that it was written to while it was read: open it again`);
     }
