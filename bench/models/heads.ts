@@ -93,13 +93,13 @@ export async function heads({
   return { model, size, rounds, results };
 }
 
-function encoderCase(name: ModelName, size: number, dtype: Dtype): Case {
+export function encoderCase(name: ModelName, size: number, dtype: Dtype): Case {
   const model = new Dinov2Model(MODELS[name], { seed: 1, dtype: DTYPES[dtype] });
   const pixels = new Tensor('float32', waves(3 * size * size), [1, 3, size, size]);
   return { name: 'encoder', dtype, engine: (model as unknown as Dense).engine, run: () => model(pixels) };
 }
 
-function headCases(name: ModelName, size: number, dtype: Dtype): Case[] {
+export function headCases(name: ModelName, size: number, dtype: Dtype): Case[] {
   const {
     hidden_size: width,
     num_hidden_layers: depth,
