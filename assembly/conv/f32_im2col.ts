@@ -23,7 +23,7 @@ export function f32_im2col(
     for (let line = top; line < top + kernelHeight; line++) {
       if (line >= 0 && line < height) {
         y = zeros(<usize>begin * pixel, y);
-        y = copy(<usize>(end - begin) * pixel, least, x + <usize>(line * width + left + begin) * pixel, y);
+        y = clampRow(<usize>(end - begin) * pixel, least, x + <usize>(line * width + left + begin) * pixel, y);
         y = zeros(<usize>(kernelWidth - end) * pixel, y);
       } else y = zeros(<usize>kernelWidth * pixel, y);
     }
@@ -41,9 +41,10 @@ function zeros(bytes: usize, y: usize): usize {
   return y + bytes;
 }
 
+/** y = the larger of x and `least`, so many bytes of numbers; returns where y ends. */
 // @ts-ignore: decorator
 @inline
-function copy(bytes: usize, least: f32, x: usize, y: usize): usize {
+export function clampRow(bytes: usize, least: f32, x: usize, y: usize): usize {
   const low = f32x4.splat(least);
   const end = y + bytes;
   for (const whole = y + (bytes & ~63); y < whole; x += 64, y += 64) {

@@ -49,7 +49,7 @@ function gemm(
     const columns = min(group, n - j);
     const first = w + <usize>(j >> 3) * panel;
     if (form == Form.Pairs) {
-      for (let i: usize = 0; i < <usize>((columns + 7) >> 3); i++) widen(k, first + i * panel, wides + i * widened);
+      for (let i: usize = 0; i < <usize>((columns + 7) >> 3); i++) widen(k, k, first + i * panel, wides + i * widened);
     }
     for (let i = 0; i < m; i += block) {
       const rows = min(block, m - i);

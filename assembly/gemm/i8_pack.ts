@@ -3,21 +3,25 @@
  * each 8 biases and then, for every GROUP rows (../quantize/i8_form.ts), 8 scales, the 8 sums of the group's columns (i32), and for every 4 rows 8
  * columns of 4 integers. What is beyond n or k is 0. The value of an integer is the scale of its group and column * q.
  * Size: ceil(n / 8) * (32 + ceil(k / GROUP) * 64 + ceil(k / 4) * 32) bytes.
+ *
+ * The weights of a convolution, k rows of which `width` are those of one place of its kernel, have a head and integers of their own for every run
+ * (runOf in ../quantize/i8_form.ts), as the scales of inputs change between places: 32 + the sum over runs of 64 + ceil(run / 4) * 32 bytes a panel.
  */
 
-import { GROUP, groupsOf, SMALLEST_SCALE } from '../quantize/i8_form';
+import { GROUP, groupsOf, runOf, SMALLEST_SCALE } from '../quantize/i8_form';
 import { loadTail, nearestIntegers } from '../simd';
 
 /**
- * i8_pack(n, k, q, scales, bias, target): from a matrix (n, k) given by columns, as nn.Linear keeps its weight; scales (n, groups), bias (n) or 0
- * for none.
+ * i8_pack(n, k, width, q, scales, bias, target): from a matrix (n, k) given by columns, as nn.Linear keeps its weight; scales (n, groups), bias (n) or 0
+ * for none. width: k, or that of a convolution.
  */
-export function i8_pack(n: i32, k: i32, q: usize, scales: usize, bias: usize, target: usize): void {
-  const panel = panelBytes(k);
-  if (n & 7 || k & 3) memory.fill(target, 0, panel * <usize>((n + 7) >> 3)); // else nothing is left out
+export function i8_pack(n: i32, k: i32, width: i32, q: usize, scales: usize, bias: usize, target: usize): void {
+  const panel = runsBytes(k, width);
+  if (n & 7 || width & 3) memory.fill(target, 0, panel * <usize>((n + 7) >> 3)); // else nothing is left out
   for (let j = 0; j < n; j++, q += k, scales += <usize>groupsOf(k) << 2) {
-    packColumn(j, k, q, scales, target);
-    store<f32>(target + <usize>(j >> 3) * panel + (<usize>(j & 7) << 2), bias ? load<f32>(bias + (<usize>j << 2)) : 0);
+    const column = target + <usize>(j >> 3) * panel + (<usize>(j & 7) << 2);
+    packColumn(k, width, q, scales, column + 32);
+    store<f32>(column, bias ? load<f32>(bias + (<usize>j << 2)) : 0);
   }
 }
 
@@ -93,15 +97,13 @@ function columnsOf(columns: i32, x: usize): v128 {
   return columns > 0 ? loadTail(x, columns) : i32x4.splat(0);
 }
 
-/** Column j, its integers and scales, to its place. */
-function packColumn(j: i32, k: i32, q: usize, scales: usize, target: usize): void {
-  let to = target + <usize>(j >> 3) * panelBytes(k) + (<usize>(j & 7) << 2) + 32;
-  for (let left = k; left > 0; left -= GROUP, scales += 4) {
-    const count = min(GROUP, left);
-    const head = to;
+/** The integers and scales of a column to their place. */
+function packColumn(k: i32, width: i32, q: usize, scales: usize, head: usize): void {
+  for (let first = 0; first < k;) {
+    const count = runOf(first, width);
+    let to = head + 64;
     let all: i32 = 0;
     let i = 0;
-    to += 64;
     for (; i + 16 <= count; i += 16, q += 16, to += 128) {
       const values = v128.load(q);
       v128.store_lane<i32>(to, values, 0);
@@ -116,8 +118,10 @@ function packColumn(j: i32, k: i32, q: usize, scales: usize, target: usize): voi
       store<i8>(to + <usize>(i & 3), value);
       if ((i & 3) == 3) to += 32;
     }
-    store<f32>(head, load<f32>(scales));
+    store<f32>(head, load<f32>(scales + (<usize>(first / GROUP) << 2)));
     store<i32>(head, all, 32);
+    head += runBytes(count);
+    first += count;
   }
 }
 
@@ -127,19 +131,19 @@ export function sum(x: v128): i32 {
   return i32x4.extract_lane(x, 0) + i32x4.extract_lane(x, 1) + i32x4.extract_lane(x, 2) + i32x4.extract_lane(x, 3);
 }
 
-/** i8_unpack(n, k, source, q, scales, bias): the inverse of i8_pack, q (n, k), scales (n, groups), bias (n). */
-export function i8_unpack(n: i32, k: i32, source: usize, q: usize, scales: usize, bias: usize): void {
-  const groups = groupsOf(k);
-  for (let j = 0; j < n; j++) {
-    let from = source + <usize>(j >> 3) * panelBytes(k) + (<usize>(j & 7) << 2);
+/** i8_unpack(n, k, width, source, q, scales, bias): the inverse of i8_pack, q (n, k), scales (n, groups), bias (n). */
+export function i8_unpack(n: i32, k: i32, width: i32, source: usize, q: usize, scales: usize, bias: usize): void {
+  const panel = runsBytes(k, width);
+  for (let j = 0; j < n; j++, scales += <usize>groupsOf(k) << 2) {
+    let from = source + <usize>(j >> 3) * panel + (<usize>(j & 7) << 2);
     store<f32>(bias + (<usize>j << 2), load<f32>(from));
     from += 32;
-    for (let group = 0; group < groups; group++, scales += 4) {
-      const count = min(GROUP, k - group * GROUP);
-      store<f32>(scales, load<f32>(from));
-      from += 64;
-      for (let i = 0; i < count; i++, q++) store<i8>(q, load<i8>(from + (<usize>(i >> 2) << 5) + <usize>(i & 3)));
-      from += <usize>((count + 3) >> 2) << 5;
+    for (let first = 0; first < k;) {
+      const count = runOf(first, width);
+      store<f32>(scales + (<usize>(first / GROUP) << 2), load<f32>(from));
+      for (let i = 0, at = from + 64; i < count; i++, q++) store<i8>(q, load<i8>(at + (<usize>(i >> 2) << 5) + <usize>(i & 3)));
+      from += runBytes(count);
+      first += count;
     }
   }
 }
@@ -202,4 +206,22 @@ export function narrow(integers: v128): i32 {
 @inline
 export function panelBytes(k: i32): usize {
   return 32 + (<usize>groupsOf(k) << 6) + (<usize>((k + 3) >> 2) << 5);
+}
+
+/** Bytes of a run of so many rows of a panel. */
+// @ts-ignore: decorator
+@inline
+export function runBytes(count: i32): usize {
+  return 64 + (<usize>((count + 3) >> 2) << 5);
+}
+
+/** Bytes of a panel of a convolution. */
+export function runsBytes(k: i32, width: i32): usize {
+  let bytes: usize = 32;
+  for (let i = 0; i < k;) {
+    const count = runOf(i, width);
+    bytes += runBytes(count);
+    i += count;
+  }
+  return bytes;
 }

@@ -10,16 +10,18 @@
  *
  * A block of rows is computed whole even where m leaves some of it unused.
  */
-import { BYTES_ROWS, GROUP, HALVES_ROWS, PAIRS_ROWS } from '../quantize/i8_form';
+import { BYTES_ROWS, GROUP, HALVES_ROWS, PAIRS_ROWS, runOf } from '../quantize/i8_form';
 import { madd } from '../simd';
 import { putRow } from './f32_tile';
 
-/** The integers of a panel as pairs of 16 bits: [k / 2][8 columns][2]. */
-export function widen(k: i32, panel: usize, w: usize): void {
+/** The integers of a panel, of k rows and `width` (i8_pack.ts), as pairs of 16 bits: [k / 2][8 columns][2], every run padded to whole fours. */
+export function widen(k: i32, width: i32, panel: usize, w: usize): void {
   panel += 32;
-  for (; k > 0; k -= GROUP) {
+  for (let first = 0; first < k;) {
+    const count = runOf(first, width);
+    first += count;
     panel += 64;
-    for (const end = panel + (<usize>((min(k, GROUP) + 3) >> 2) << 5); panel < end; panel += 32, w += 64) {
+    for (const end = panel + (<usize>((count + 3) >> 2) << 5); panel < end; panel += 32, w += 64) {
       const left = v128.load(panel);
       const right = v128.load(panel, 16);
       // 4 columns of 4: their first two, then their last two
@@ -241,7 +243,7 @@ function whole(upper: v128, lower: v128): v128 {
 /** The sums of four products each, added to c: weights signed, inputs as this host takes them. */
 // @ts-ignore: decorator
 @inline
-function dot(w: v128, x: v128, c: v128): v128 {
+export function dot(w: v128, x: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, c);
   return c;
 }
@@ -249,7 +251,7 @@ function dot(w: v128, x: v128, c: v128): v128 {
 /** A group's sums of one row to its floats: to = from + sum * scale of the row * scale of the column. */
 // @ts-ignore: decorator
 @inline
-function gather(head: usize, s0: v128, s1: v128, from: usize, to: usize, sum0: v128, sum1: v128): void {
+export function gather(head: usize, s0: v128, s1: v128, from: usize, to: usize, sum0: v128, sum1: v128): void {
   const rowScale = v128.load32_splat(head);
   const x0 = madd(f32x4.mul(f32x4.convert_i32x4_s(sum0), rowScale), s0, v128.load(from));
   const x1 = madd(f32x4.mul(f32x4.convert_i32x4_s(sum1), rowScale), s1, v128.load(from, 16));

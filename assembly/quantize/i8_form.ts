@@ -72,3 +72,21 @@ export function rowBytes(form: Form, k: i32): usize {
 export function stepBytes(form: Form): usize {
   return form == Form.Pairs ? PAIRS_ROWS << 3 : form == Form.Halves ? HALVES_ROWS << 3 : BYTES_ROWS << 2;
 }
+
+/**
+ * How many numbers of a row of k follow number i in one run: all have one scale among the inputs, `width` of which are of one place of an image and have
+ * groups of their own, and one among the weights, whose groups go on over all of a row. Of a row that is no patch width is k.
+ */
+// @ts-ignore: decorator
+@inline
+export function runOf(i: i32, width: i32): i32 {
+  const within = i % width;
+  return min(min(width - within, GROUP - within % GROUP), GROUP - i % GROUP);
+}
+
+/** How many runs there are in a row. */
+export function runsOf(k: i32, width: i32): i32 {
+  let runs = 0;
+  for (let i = 0; i < k; runs++) i += runOf(i, width);
+  return runs;
+}

@@ -12,7 +12,7 @@
  */
 import { f32_layer_norm } from '../norm/f32_layer_norm';
 import { loadTail } from '../simd';
-import { Form, GROUP, groupsOf, PAIRS_ROWS, rowBytes, rowsOf, SMALLEST_SCALE, stepBytes } from './i8_form';
+import { Form, GROUP, groupsOf, rowBytes, rowsOf, SMALLEST_SCALE, stepBytes } from './i8_form';
 
 export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, heads: usize, y: usize): void {
   for (let row = 0; row < rows; row++, x += <usize>ldx << 2) quantizeRow(form, row, columns, x, heads, y);
@@ -38,7 +38,7 @@ function quantizeRow(form: Form, row: i32, columns: i32, x: usize, heads: usize,
   heads += <usize>(first * groupsOf(columns) + within) << 3;
   y += <usize>first * rowBytes(form, columns) + (<usize>within << 2);
   for (; columns > 0; columns -= GROUP, x += GROUP << 2, heads += <usize>tile << 3, y += stepBytes(form) * (GROUP >> 2)) {
-    quantizeGroup(form, min(GROUP, columns), x, heads, y);
+    quantizeGroup(form, min(GROUP, columns), x, heads, y, stepBytes(form));
   }
 }
 
@@ -46,24 +46,35 @@ const PART: f32 = 0.00392156862745098; // 1 / 255
 const ROUND: f32 = 12582912; // 1.5 2^23: added to a small number, it leaves its nearest integer in the lowest bits
 const ROUND_BITS: i32 = 0x4b400000;
 
-/** x (columns <= GROUP) to a place within a block. */
-function quantizeGroup(form: Form, columns: i32, x: usize, head: usize, y: usize): void {
+/** x (columns <= GROUP) to a place of which four columns are `step` bytes from the next four. */
+export function quantizeGroup(form: Form, columns: i32, x: usize, head: usize, y: usize, step: usize): void {
+  quantize(form, columns, false, x, head, y, step);
+}
+
+/** The same of the ReLU of x. */
+export function quantizePositive(form: Form, columns: i32, x: usize, head: usize, y: usize, step: usize): void {
+  quantize(form, columns, true, x, head, y, step);
+}
+
+// @ts-ignore: decorator
+@inline
+function quantize(form: Form, columns: i32, relu: bool, x: usize, head: usize, y: usize, step: usize): void {
   const sixteens = (<usize>columns & ~15) << 2;
   const whole = (<usize>columns & ~3) << 2;
   const tail = columns & 3;
-  let low = tail ? loadTail(x + whole, tail) : f32x4.splat(0); // with a 0 in it
+  let low = tail ? rectified(relu, loadTail(x + whole, tail)) : f32x4.splat(0); // with a 0 in it
   let high = low;
   let i: usize = 0;
   for (; i < sixteens; i += 64) {
-    const a = v128.load(x + i);
-    const b = v128.load(x + i, 16);
-    const c = v128.load(x + i, 32);
-    const d = v128.load(x + i, 48);
+    const a = rectified(relu, v128.load(x + i));
+    const b = rectified(relu, v128.load(x + i, 16));
+    const c = rectified(relu, v128.load(x + i, 32));
+    const d = rectified(relu, v128.load(x + i, 48));
     low = f32x4.pmin(low, f32x4.pmin(f32x4.pmin(a, b), f32x4.pmin(c, d)));
     high = f32x4.pmax(high, f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
   }
   for (; i < whole; i += 16) {
-    const v = v128.load(x + i);
+    const v = rectified(relu, v128.load(x + i));
     low = f32x4.pmin(low, v);
     high = f32x4.pmax(high, v);
   }
@@ -81,30 +92,39 @@ function quantizeGroup(form: Form, columns: i32, x: usize, head: usize, y: usize
   const bits = i32x4.splat(ROUND_BITS);
   const offset = i16x8.splat(<i16>zero);
   const sign = i8x16.splat(form == Form.Signed ? -128 : 0);
-  const step = stepBytes(form);
   let seen = i32x4.splat(0); // the bits of all words: 0 to 256, the ends of a word for what was no number
   i = 0;
   if (form != Form.Pairs) {
     for (; i < sixteens; i += 64, y += 4 * step) {
-      const a = integers(v128.load(x + i), factor, round, bits);
-      const b = integers(v128.load(x + i, 16), factor, round, bits);
-      const c = integers(v128.load(x + i, 32), factor, round, bits);
-      const d = integers(v128.load(x + i, 48), factor, round, bits);
+      const a = integers(rectified(relu, v128.load(x + i)), factor, round, bits);
+      const b = integers(rectified(relu, v128.load(x + i, 16)), factor, round, bits);
+      const c = integers(rectified(relu, v128.load(x + i, 32)), factor, round, bits);
+      const d = integers(rectified(relu, v128.load(x + i, 48)), factor, round, bits);
       const ab = i16x8.narrow_i32x4_s(a, b);
       const cd = i16x8.narrow_i32x4_s(c, d);
       seen = v128.or(seen, v128.or(ab, cd));
       const q = v128.xor(i8x16.narrow_i16x8_u(ab, cd), sign);
-      v128.store_lane<i32>(y, q, 0);
-      v128.store_lane<i32>(y + step, q, 1);
-      v128.store_lane<i32>(y + 2 * step, q, 2);
-      v128.store_lane<i32>(y + 3 * step, q, 3);
+      if (step == 4) v128.store(y, q);
+      else {
+        v128.store_lane<i32>(y, q, 0);
+        v128.store_lane<i32>(y + step, q, 1);
+        v128.store_lane<i32>(y + 2 * step, q, 2);
+        v128.store_lane<i32>(y + 3 * step, q, 3);
+      }
     }
   }
-  for (; i < whole; i += 16, y += step) seen = v128.or(seen, put(form, integers(v128.load(x + i), factor, round, bits), offset, sign, y));
-  if (tail) seen = v128.or(seen, put(form, integers(loadTail(x + whole, tail), factor, round, bits), offset, sign, y));
+  for (; i < whole; i += 16, y += step) seen = v128.or(seen, put(form, integers(rectified(relu, v128.load(x + i)), factor, round, bits), offset, sign, y, step));
+  if (tail) seen = v128.or(seen, put(form, integers(rectified(relu, loadTail(x + whole, tail)), factor, round, bits), offset, sign, y, step));
   const numbers = !v128.any_true(v128.and(seen, i16x8.splat(<i16>0xfe00)));
   store<f32>(head, numbers ? (known ? scale : 0) : NaN); // by 0 and NaN it does not matter what the integers are
   store<i32>(head, form == Form.Pairs ? 0 : form == Form.Unsigned ? -zero : 128 - zero, 4);
+}
+
+/** The larger of x and 0, or x as it is. */
+// @ts-ignore: decorator
+@inline
+function rectified(relu: bool, x: v128): v128 {
+  return relu ? f32x4.pmax(x, f32x4.splat(0)) : x;
 }
 
 /** Four numbers as integers q of 0 to 256, as rounding may go one too far. */
@@ -117,12 +137,12 @@ function integers(x: v128, factor: v128, round: v128, bits: v128): v128 {
 /** Four integers to their place, as q - z or q; returns them as words. */
 // @ts-ignore: decorator
 @inline
-function put(form: Form, integers: v128, offset: v128, sign: v128, y: usize): v128 {
+function put(form: Form, integers: v128, offset: v128, sign: v128, y: usize, step: usize): v128 {
   const words = i16x8.narrow_i32x4_s(integers, integers);
   if (form == Form.Pairs) {
     const q = i16x8.sub(i16x8.max_s(i16x8.min_s(words, i16x8.splat(255)), i16x8.splat(0)), offset);
     v128.store_lane<i32>(y, q, 0);
-    v128.store_lane<i32>(y, q, 1, PAIRS_ROWS << 2);
+    v128.store_lane<i32>(y + (step >> 1), q, 1);
   } else {
     v128.store_lane<i32>(y, v128.xor(i8x16.narrow_i16x8_u(words, words), sign), 0);
   }

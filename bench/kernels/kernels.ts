@@ -132,18 +132,18 @@ function casesOf(engine: Engine): Case[] {
     };
   };
   const image = (...dims: number[]): Tensor<'float32'> => new Tensor('float32', { engine, address: x }, dims);
-  const convolution = (what: string, size: number, inputs: number, outputs: number): Case => {
-    const parameters = new Parameters(engine);
+  const convolution = (what: string, size: number, inputs: number, outputs: number, dtype: 'float32' | 'int8' = 'float32'): Case => {
+    const parameters = new Parameters(engine, dtype);
     const layer = new Conv2d(parameters, inputs, outputs, { kernel: 3, padding: 1 });
     for (const { dims, allocate, load } of parameters.all) {
       allocate();
       load(image(...dims));
     }
     return {
-      name: `convolution 3 x 3, ${size} x ${size} x ${inputs} to ${outputs} (${what})`,
+      name: `convolution 3 x 3 in ${dtype}, ${size} x ${size} x ${inputs} to ${outputs} (${what})`,
       run: () => engine.scope(() => layer.forward(image(size, size, inputs))),
       work: 2 * size * size * 9 * inputs * outputs,
-      unit: 'GFLOP/s',
+      unit: dtype === 'int8' ? 'Gop/s' : 'GFLOP/s',
     };
   };
   const photograph = (name: string): Case => {
@@ -165,6 +165,8 @@ function casesOf(engine: Engine): Case[] {
     convolution('DPT, fusion', 46, 256, 256),
     convolution('Depth Anything S, fusion', 148, 64, 64),
     convolution('Depth Anything S, last', 296, 32, 32),
+    convolution('DPT, fusion', 46, 256, 256, 'int8'),
+    convolution('Depth Anything S, fusion', 148, 64, 64, 'int8'),
     photograph('rocket.jpg'),
     numbers('resample 74 x 74 x 128 to 148 x 148, bilinear', 148 * 148 * 128, () =>
       engine.scope(() => resample(image(74, 74, 128), { height: 148, width: 148, filter: 'bilinear', alignCorners: true })),

@@ -12,11 +12,11 @@ import type { Picture } from '../../src/models/dense.ts';
 import { spreadBlocks } from '../../src/models/recognition.ts';
 import { Parameters } from '../../src/nn/parameters.ts';
 import { Engine } from '../../src/runtime/engine.ts';
-import type { KernelCall } from '../../src/runtime/threads.ts';
 import { type Float32, place } from '../../src/tensor/place.ts';
 import type { Dtype } from '../engines/engine.ts';
-import { limits } from '../kernels/limit.ts';
+import { type Limit, limits } from '../kernels/limit.ts';
 import { interleave, type Rounds, type Spread, timed } from '../measure.ts';
+import { type Arithmetic, countArithmetic, leastTime } from './arithmetic.ts';
 import { DEPTH_ANYTHING, MODELS, type ModelName } from './configs.ts';
 
 /** An encoder, or a head on its tokens. */
@@ -27,12 +27,10 @@ export interface HeadResult {
   readonly time: Spread;
   /** To the encoder in the same kind of number, taken within each round. */
   readonly ratio: Spread;
-  /** Of its matrix products, counted as they are called. */
-  readonly gflop: number;
-  /** That to the encoder's. */
-  readonly arithmetic: number;
-  /** GFLOP/s in relation to the bare float32 multiply-adds of this machine, measured in the same rounds. */
-  readonly share: number;
+  /** Of its matrix products, convolutions and attention, counted as they are called. */
+  readonly work: Arithmetic;
+  /** Milliseconds that the bare multiply-adds of that take on this machine, floats and integers each at their own speed, measured in the same rounds. */
+  readonly least: number;
 }
 
 export interface Heads {
@@ -41,6 +39,8 @@ export interface Heads {
   readonly rounds: number;
   readonly results: readonly HeadResult[];
 }
+
+const REPEATS = 100;
 
 const DTYPES = { f32: 'float32', f16: 'float16', int8: 'int8' } as const;
 
@@ -60,7 +60,7 @@ interface Case {
 
 /**
  * Encoder and heads apart, on one thread: each head alone, on random tokens in the memory of its model. That it costs no more than its arithmetic shows
- * in its share of the limit, beside that of the encoder.
+ * in the share of its time that the bare arithmetic takes, beside that of the encoder.
  */
 export async function heads({
   model,
@@ -74,23 +74,32 @@ export async function heads({
   rounds: Rounds;
 }): Promise<Heads> {
   const cases = dtypes.flatMap((dtype) => [encoderCase(model, size, dtype), ...headCases(model, size, dtype)]);
-  const flops: number[] = [];
-  for (const { engine, run } of cases) flops.push(await countFlop(engine, run));
-  const { floats: bare } = await limits((cases[0] as Case).engine.build);
+  const work: Arithmetic[] = [];
+  for (const { engine, run } of cases) work.push(await countArithmetic(engine, run));
+  const [{ engine }] = cases as [Case];
+  const { floats, pairs, bytes } = await limits(engine.build);
+  const bare = [floats, engine.integerForm === 'pairs' ? pairs : bytes].map(repeated);
   const { timings, rounds } = await interleave(
-    [bare, ...cases].map(({ run }) => timed(run)),
+    [...bare, ...cases].map(({ run }) => timed(run)),
     budget,
   );
-  const best = bare.work / timings[0].time.median;
+  const [floatRate, integerRate] = bare.map((limit, i) => limit.work / timings[i].time.median) as [number, number];
   const results = cases.map(({ name, dtype }, i) => {
-    const { time } = timings[i + 1];
-    const first = cases.findIndex((other) => other.dtype === dtype); // the encoder
-    const encoder = timings[1 + first].time;
+    const { time } = timings[bare.length + i];
+    const encoder = timings[bare.length + cases.findIndex((other) => other.dtype === dtype)].time;
     const ratio = { median: time.median / encoder.median, low: time.low / encoder.high, high: time.high / encoder.low };
-    return { name, dtype, time, ratio, gflop: flops[i] / 1e9, arithmetic: flops[i] / flops[first], share: flops[i] / time.median / best };
+    return { name, dtype, time, ratio, work: work[i], least: leastTime(work[i], { floats: floatRate, integers: integerRate }) };
   });
   for (const { engine } of cases) engine.dispose();
   return { model, size, rounds, results };
+}
+
+/** A limit over and over, some tens of milliseconds: what else runs on the machine then slows it as it slows a head. */
+function repeated({ name, run, work }: Limit): Limit {
+  const all = (): void => {
+    for (let i = 0; i < REPEATS; i++) run();
+  };
+  return { name, run: all, work: REPEATS * work };
 }
 
 function encoderCase(name: ModelName, size: number, dtype: Dtype): Case {
@@ -165,21 +174,4 @@ function random(engine: Engine, dims: readonly number[]): Float32 {
 
 function waves(count: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length: count }, (_, i) => Math.sin(i) / 16);
-}
-
-/** Floating-point operations of the matrix products and of the attention that `run` calls. */
-async function countFlop(engine: Engine, run: () => unknown): Promise<number> {
-  let flop = 0;
-  const together = engine.together;
-  engine.together = (calls: readonly KernelCall[]): void => {
-    for (const [kernel, ...args] of calls) {
-      const [m, n, k] = (kernel.startsWith('i8') ? args.slice(1) : args) as unknown as [number, number, number];
-      if (kernel.includes('gemm')) flop += 2 * m * n * k;
-      if (kernel.endsWith('attention')) flop += 4 * m * n * k; // queries, keys, width, twice
-    }
-    together.call(engine, calls);
-  };
-  await run();
-  engine.together = together;
-  return flop;
 }

@@ -75,22 +75,22 @@ export function speedSection({ model, size, rounds, results, skipped, scaling }:
 }
 
 export function headsSection({ model, size, rounds, results }: Heads): string {
+  const encoders = new Map([...results].reverse().map(({ dtype, least }) => [dtype, least])); // the first of a dtype
   return section(
     `Encoder and heads apart, ViT-${model}/14 at ${size} x ${size}, one thread, ${rounds} rounds`,
     table(
-      ['part', 'weights', 'ms', 'time to the encoder', 'arithmetic to it', 'GFLOP', 'GFLOP/s', 'of the limit'],
-      results.map(({ name, dtype, time, ratio, gflop, arithmetic, share }) => [
+      ['part', 'weights', 'ms', 'time to the encoder', 'arithmetic to it', 'Gop of floats', 'of integers', 'of the limit'],
+      results.map(({ name, dtype, time, ratio, work, least }) => [
         name,
         dtype,
         withSpread(time, time.median < 10 ? 2 : 0),
         ratio.median.toFixed(3),
-        arithmetic.toFixed(3),
-        gflop.toFixed(gflop < 1 ? 4 : 1),
-        ((gflop / time.median) * 1e3).toFixed(1),
-        `${(share * 100).toFixed(0)} %`,
+        (least / (encoders.get(dtype) ?? least)).toFixed(3),
+        ...[work.floats / 1e9, work.integers / 1e9].map((gop) => gop.toFixed(gop < 1 ? 4 : 1)),
+        `${((least / time.median) * 100).toFixed(0)} %`,
       ]),
     ),
-    'GFLOP are those of matrix products and attention. The limit is that of float32 multiply-adds, which integers may exceed.',
+    'Gop are those of matrix products, convolutions and attention. The limit is the time of as many bare multiply-adds of floats and of integers, each at the speed that this machine has for its kind; `arithmetic to it` is in these times too.',
   );
 }
 

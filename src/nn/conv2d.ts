@@ -11,13 +11,13 @@ export interface Conv2dOptions extends Pick<ConvolutionOptions, 'stride' | 'padd
   bias?: boolean;
 }
 
-/** With fewer outputs, making the inputs integers takes what multiplying integers saves. */
+/** Fewer outputs are those next to the result. */
 const FEW_OUTPUTS = 64;
 
 /**
  * Convolution of an image with the channels last; weight (outputs, inputs, kernel, kernel) and bias (outputs) as of `torch.nn.Conv2d`. 8 bits are for
- * those that do the work: 1x1 convolutions and those of few outputs are a tenth of a depth head's arithmetic and two thirds of what 8 bits lose in it
- * (bench/README.md).
+ * those that lose least by it: 1x1 convolutions and those of few outputs, a tenth of DPT's arithmetic and two fifths of that of Depth Anything S, would
+ * take the depth further off than all others together (bench/README.md).
  */
 export class Conv2d {
   readonly #engine: Engine;

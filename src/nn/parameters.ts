@@ -142,7 +142,7 @@ export class Parameters {
     dims: readonly number[],
     biases: number,
     order: WeightOrder,
-    { dtype = this.dtype, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs) }: MatrixOptions = {},
+    { dtype = this.dtype, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs, order.width) }: MatrixOptions = {},
   ): () => PackedMatrix {
     const rowsAreOutputs = order.outputs === dims[0]; // so that a scale of a row belongs to an output of the checkpoint
     const isMatrix = dims.length === 2; // the order is that of the checkpoint

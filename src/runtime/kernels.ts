@@ -2,6 +2,22 @@ import { instantiateSync } from '@assemblyscript/loader';
 import { ArgumentError } from '../errors.ts';
 import type { Address } from './memory.ts';
 
+/** Bytes of the room that convolutions need for the places of their patches (`assembly/conv/places.ts`). */
+export const PLACES_BYTES = 1020 * 4;
+
+/** Of a convolution: its sizes, and which of its outputs. */
+export type Window = [
+  n: number,
+  channels: number,
+  kernelHeight: number,
+  kernelWidth: number,
+  stride: number,
+  width: number,
+  outWidth: number,
+  first: number,
+  count: number,
+];
+
 /** What the kernels compute stands above each in `assembly/`. Sizes count elements, places are byte addresses. */
 export interface Kernels {
   f32_gemm(m: number, n: number, k: number, a: Address, lda: number, w: Address, c: Address, ldc: number, activation: number): void;
@@ -62,9 +78,9 @@ export interface Kernels {
     room: Address,
     panels: number,
   ): void;
-  i8_pack(n: number, k: number, q: Address, scales: Address, bias: Address, target: Address): void;
+  i8_pack(n: number, k: number, width: number, q: Address, scales: Address, bias: Address, target: Address): void;
   i8_quantize_pack_rows(n: number, k: number, x: Address, ldx: number, target: Address): void;
-  i8_unpack(n: number, k: number, source: Address, q: Address, scales: Address, bias: Address): void;
+  i8_unpack(n: number, k: number, width: number, source: Address, q: Address, scales: Address, bias: Address): void;
   i8_quantize_weights(n: number, k: number, group: number, x: Address, q: Address, scales: Address): void;
   i8_probe(w: number, x: number): number;
   i8_quantize(form: number, rows: number, columns: number, x: Address, ldx: number, heads: Address, y: Address): void;
@@ -151,6 +167,47 @@ export interface Kernels {
     plane: number,
     x: Address,
     y: Address,
+  ): void;
+  f32_pad(
+    height: number,
+    width: number,
+    channels: number,
+    padding: number,
+    first: number,
+    count: number,
+    least: number,
+    x: Address,
+    y: Address,
+  ): void;
+  f32_conv(...args: [...window: Window, x: Address, w: Address, c: Address, ldc: number, activation: number, places: Address]): void;
+  f32_conv_add(...args: [...window: Window, x: Address, w: Address, c: Address, ldc: number, places: Address]): void;
+  i8_pad(
+    form: number,
+    height: number,
+    width: number,
+    channels: number,
+    padding: number,
+    first: number,
+    count: number,
+    relu: number,
+    x: Address,
+    y: Address,
+  ): void;
+  i8_conv(
+    ...args: [
+      form: number,
+      ...window: Window,
+      x: Address,
+      w: Address,
+      c: Address,
+      ldc: number,
+      activation: number,
+      room: Address,
+      panels: number,
+    ]
+  ): void;
+  i8_conv_add(
+    ...args: [form: number, ...window: Window, x: Address, w: Address, c: Address, ldc: number, room: Address, panels: number]
   ): void;
   f32_im2col(
     height: number,

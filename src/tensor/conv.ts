@@ -1,11 +1,11 @@
 import { ArgumentError, ShapeError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
-import { type Activation, TILE_ROWS } from '../runtime/kernels.ts';
+import type { Activation } from '../runtime/kernels.ts';
 import type { Address } from '../runtime/memory.ts';
+import type { Band } from './matrix/band.ts';
 import { Float32Matrix } from './matrix/floatMatrix.ts';
 import type { PackedMatrix } from './matrix/packedMatrix.ts';
-import { add } from './ops.ts';
-import { addressOf, checkDims, copyTo, type Float32, operate, place } from './place.ts';
+import { addressOf, checkDims, type Float32, operate, place } from './place.ts';
 import { rowSampler } from './resample.ts';
 import { sizeOf, type Tensor } from './tensor.ts';
 
@@ -16,6 +16,8 @@ export type Kernel = readonly [height: number, width: number];
 export interface WeightOrder {
   readonly outputs: number;
   readonly inputs: number;
+  /** Of the inputs those of one place of the kernel; default all. */
+  readonly width?: number;
   toMatrix(weight: Float32): Float32;
   toWeight(matrix: Float32): Float32;
 }
@@ -31,14 +33,11 @@ export interface ConvolutionOptions {
   inputRelu?: boolean;
 }
 
-/**
- * Bytes of patches laid out at a time: as many as the matrix product takes between two passes over its weights
- * (`assembly/gemm/f32_gemm.ts`).
- */
+/** Bytes of patches, or of what becomes pixels, that are there at a time. */
 const STRIP_BYTES = 2 ** 18;
 
-/** Bytes of an enlarged image that are there at a time. */
-const BAND_BYTES = 2 ** 22;
+/** Bytes of an image, enlarged and with its padding on it, that are there at a time. */
+const BAND_BYTES = 2 ** 20;
 
 /**
  * `torch.nn.functional.conv2d` on an image with the channels last: x (rows, columns, inputs), weight (outputs, inputs, kernel height,
@@ -105,6 +104,7 @@ export function convolutionOrder(outputs: number, inputs: number, height: number
   return {
     outputs,
     inputs: area * inputs,
+    width: inputs,
     toMatrix: (weight) => swapAxes(weight, [outputs, inputs, area, 1]).reshape(outputs, area * inputs),
     toWeight: (matrix) => swapAxes(matrix, [outputs, area, inputs, 1]).reshape(outputs, inputs, height, width),
   };
@@ -147,7 +147,7 @@ export interface ConvolveOptions extends ConvolutionOptions {
 
 /**
  * A convolution by a packed matrix in {@link convolutionOrder}: x (rows, columns, inputs) -> (rows, columns, outputs), or added in place to
- * `residual`. A strip of patches is laid out at a time, so that memory beyond x and the result stays small.
+ * `residual`. A band of rows of the image is got ready at a time, so that memory beyond x and the result stays small.
  */
 export function convolve(
   engine: Engine,
@@ -167,10 +167,8 @@ export function convolve(
   if (isPlain && !residual) return matrix.multiply(x, activation);
 
   const y = residual ?? place(engine, 'float32', dims);
-  const pixels = y.reshape(rows * columns, matrix.outputs);
-  const step = Math.max(1, Math.floor(STRIP_BYTES / 4 / Math.max(1, matrix.inputs) / TILE_ROWS)) * TILE_ROWS;
   const rowBytes = width * channels * 4;
-  const band = isEnlarged ? Math.max(1, Math.floor(BAND_BYTES / rowBytes / stride)) : rows;
+  const bandRows = Math.max(1, Math.floor(BAND_BYTES / Math.max(1, rowBytes) / stride));
   const sample = isEnlarged && rowSampler([xRows, xColumns], { height, width, filter: 'bilinear', alignCorners: true });
   /** Where the image would begin of which the rows under some of the output are there. */
   const imageUnder = (top: number, bottom: number): Address => {
@@ -181,31 +179,35 @@ export function convolve(
     if (end > first) sample(x, [first, end], seen);
     return addressOf(seen) - first * rowBytes;
   };
-  return engine.scope(() => {
-    const weights = rows * columns > step ? matrix.widened() : matrix;
-    for (let top = 0; top < rows; top += band) {
+  engine.scope(() => {
+    const weights = rows > bandRows ? matrix.widened() : matrix;
+    for (let top = 0; top < rows; top += bandRows) {
       engine.scope(() => {
-        const bottom = Math.min(rows, top + band);
+        const bottom = Math.min(rows, top + bandRows);
         const image = imageUnder(top, bottom);
-        for (let first = top * columns; first < bottom * columns; first += step) {
-          engine.scope(() => {
-            const count = Math.min(step, bottom * columns - first);
-            const patches = place(engine, 'float32', [count, matrix.inputs]);
-            engine.parallel(count, TILE_ROWS, (begin, items) => [
-              'f32_im2col',
-              ...([height, width, channels, ...kernel, stride, padding, columns, first + begin, items] as const),
-              ...([inputRelu ? 0 : Number.NEGATIVE_INFINITY, image, addressOf(patches.slice(begin))] as const),
-            ]);
-            const product = weights.multiply(patches, activation);
-            const target = pixels.slice(first, first + count);
-            if (residual) add(target, product, { out: target });
-            else copyTo(target, product);
-          });
-        }
+        const band = { image, size: [height, width, channels], kernel, stride, padding, inputRelu, top, bottom, columns } as const;
+        if (matrix.isWatched) showPatches(engine, matrix, band);
+        const target = addressOf(y.slice(top, bottom));
+        weights.convolve(band, target, matrix.outputs, residual ? 'add' : activation);
       });
     }
-    return y;
   });
+  return y;
+}
+
+/** Shows those who watch the matrix of a convolution the patches that it is multiplied with, a strip at a time. */
+function showPatches(engine: Engine, matrix: PackedMatrix, band: Band): void {
+  const { image, size, kernel, stride, padding, inputRelu, top, bottom, columns } = band;
+  const step = Math.max(1, Math.floor(STRIP_BYTES / 4 / Math.max(1, matrix.inputs)));
+  for (let first = top * columns; first < bottom * columns; first += step) {
+    engine.scope(() => {
+      const count = Math.min(step, bottom * columns - first);
+      const patches = place(engine, 'float32', [count, matrix.inputs]);
+      const window = [...size, ...kernel, stride, padding, columns, first, count] as const;
+      engine.call('f32_im2col', ...window, inputRelu ? 0 : Number.NEGATIVE_INFINITY, image, addressOf(patches));
+      matrix.show(patches);
+    });
+  }
 }
 
 /**

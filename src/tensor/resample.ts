@@ -131,13 +131,14 @@ export function taps(
     if (filter === 'bilinear' && !antialias) center = Math.max(center, 0); // PyTorch clamps the coordinate of bilinear, the taps of bicubic
     const first = antialias ? Math.max(Math.floor(center - reach + 1), 0) : Math.floor(center) - reach + 1;
     const last = antialias ? Math.min(Math.floor(center + reach + 1), size) : first + count;
-    const row = Array.from({ length: last - first }, (_, t) => kernel((first + t - center) / stretch));
-    const sum = antialias ? row.reduce((s, w) => s + w, 0) : 1;
+    const inside = Math.max(0, last - first);
+    const weightOf = (t: number): number => (t < inside ? kernel((first + t - center) / stretch) : 0);
+    let sum = antialias ? 0 : 1;
+    if (antialias) for (let t = 0; t < inside; t++) sum += weightOf(t);
     for (let t = 0; t < count; t++) {
       // at a border the taps left over repeat the last one with weight 0, so that no input outside the filter can spread a NaN
-      const inside = Math.min(t, row.length - 1);
-      indices[j * count + t] = Math.min(Math.max(first + inside, 0), size - 1);
-      weights[j * count + t] = (row[t] ?? 0) / sum;
+      indices[j * count + t] = Math.min(Math.max(first + Math.min(t, inside - 1), 0), size - 1);
+      weights[j * count + t] = weightOf(t) / sum;
     }
   }
   return { count, indices, weights };

@@ -1,5 +1,5 @@
 import { test } from 'uvu';
-import type { KernelName, Kernels } from '../../src/runtime/kernels.ts';
+import { type KernelName, type Kernels, PLACES_BYTES } from '../../src/runtime/kernels.ts';
 import type { Address } from '../../src/runtime/memory.ts';
 import { randomFloats } from '../reference/random.ts';
 import { type Bench, testKernels } from './helpers.ts';
@@ -15,6 +15,10 @@ type Call<K extends KernelName> = (size: number, input: (count: number) => Addre
 const packedFloats = (n: number, k: number): number => Math.ceil(n / 8) * 8 * (k + 1);
 const packedHalves = (n: number, k: number): number => Math.ceil(n / 8) * (8 + k * 4);
 const packedIntegers = (n: number, k: number): number => Math.ceil(n / 8) * (8 + Math.ceil(k / 128) * 16 + Math.ceil(k / 4) * 8);
+/** Of a convolution of 2 x 2. */
+const packedPatches = (n: number, channels: number): number => Math.ceil(n / 8) * (8 + 4 * (16 + Math.ceil(channels / 4) * 8));
+const integerPixel = (channels: number): number => 2 + Math.ceil(channels / 4) * 2;
+const PLACES = PLACES_BYTES / 4;
 const pairs = (m: number, k: number): number => Math.ceil(m / 4) * 4 * Math.ceil(k / 4) * 2;
 const heads = (m: number, k: number): number => Math.ceil(m / 4) * 4 * Math.ceil(k / 128) * 2;
 /** For a strip of 16 queries in pairs, their scores and shares, and the products. */
@@ -44,10 +48,10 @@ const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
     ...([0, s, s, s, input(heads(s, s)), input(pairs(s, s)), input(packedIntegers(s, s)), room(s * s), s, input(s)] as const),
     ...([room(48 + Math.ceil(s / 4) * 16), 1] as const),
   ],
-  i8_pack: (s, input, room) => [4, s, input(s), input(4), input(4), room(packedIntegers(4, s))],
+  i8_pack: (s, input, room) => [4, s, s, input(s), input(4), input(4), room(packedIntegers(4, s))],
   i8_pack_keys: (s, input, room) => [...([s, s, input(s * s), s, room(2 * s), room(packedIntegers(s, s))] as const)],
   i8_quantize_pack_rows: (s, input, room) => [s, s, input(s * s), s, room(packedIntegers(s, s))],
-  i8_unpack: (s, input, room) => [s, s, input(packedIntegers(s, s)), room(Math.ceil((s * s) / 4)), room(s), room(s)],
+  i8_unpack: (s, input, room) => [s, s, s, input(packedIntegers(s, s)), room(Math.ceil((s * s) / 4)), room(s), room(s)],
   i8_quantize_weights: (s, input, room) => [3, s, 5, input(3 * s), room(3 * s), room(3 * Math.ceil(s / 5))],
   i8_quantize: (s, input, room) => [0, s, s, input(s * s), s, room(heads(s, s)), room(pairs(s, s))],
   f32_pack: (s, input, room) => [s, s, input(s * s), s, input(s), room(packedFloats(s, s))],
@@ -80,6 +84,22 @@ const CALLS: { readonly [K in Exclude<KernelName, Other>]: Call<K> } = {
   f32_mean: (s, input, room) => [3, s, input(3 * s), s, room(s)],
   f32_transpose: (s, input, room) => [3, s, input(3 * s), room(3 * s)],
   f32_patchify: (s, input, room) => [1, 2 * s, 2, s, 2, 2, 8 * s, input(8 * s), room(8 * s)],
+  f32_pad: (s, input, room) => [2, 3, s, 1, 0, 4, 0, input(6 * s), room(20 * s)],
+  f32_conv: (s, input, room) => [
+    ...([s, s, 2, 2, 1, 4, 3, 0, 6, input(12 * s), input(packedFloats(s, 4 * s)), room(6 * s), s, 1, room(PLACES)] as const),
+  ],
+  f32_conv_add: (s, input, room) => [
+    ...([s, s, 2, 2, 1, 4, 3, 0, 6, input(12 * s), input(packedFloats(s, 4 * s)), room(6 * s), s, room(PLACES)] as const),
+  ],
+  i8_pad: (s, input, room) => [0, 2, 3, s, 1, 0, 4, 0, input(6 * s), room(20 * integerPixel(s))],
+  i8_conv: (s, input, room) => [
+    ...([0, s, s, 2, 2, 1, 4, 3, 0, 6, input(12 * integerPixel(s) + 2), input(packedPatches(s, s)), room(6 * s), s, 1] as const),
+    ...([room(PLACES + 48 + 64 * s), 1] as const),
+  ],
+  i8_conv_add: (s, input, room) => [
+    ...([0, s, s, 2, 2, 1, 4, 3, 0, 6, input(12 * integerPixel(s) + 2), input(packedPatches(s, s)), room(6 * s), s] as const),
+    ...([room(PLACES + 48 + 64 * s), 1] as const),
+  ],
   f32_im2col: (s, input, room) => [2, 3, s, 2, 2, 1, 1, 4, 0, 12, 0, input(6 * s), room(48 * s)],
   f32_swap_axes: (s, input, room) => [2, 3, 2, s, input(12 * s), room(12 * s)],
   f32_copy_rows: (s, input, room) => [3, s, input(s), 0, room(3 * s), s],

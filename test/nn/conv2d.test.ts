@@ -92,7 +92,7 @@ test('a recorded convolution replayed gives the bits of an eager one', async () 
     parameter.allocate();
     parameter.load(randomTensor(parameter.dims, i));
   }
-  const x = placed(engine, randomTensor([30, 31, 40], 5)); // several strips
+  const x = placed(engine, randomTensor([30, 31, 40], 5));
   const recording = await engine.record(async () => layer.forward(x, { inputRelu: true }));
   recording.replay();
   const replayed = recording.result.data;

@@ -137,29 +137,80 @@ export function readRows(
   );
 }
 
+/** Numbers of a row of k that follow one another and have one scale, `width` being of one place of an image, and one among the weights. */
+export function runsOf(k: number, width = k): { first: number; count: number }[] {
+  const ends = Array.from({ length: k }, (_, i) => i + 1).filter((end) => {
+    const within = end % width;
+    return end === k || end % GROUP === 0 || within === 0 || within % GROUP === 0;
+  });
+  return ends.map((end, i) => ({ first: ends[i - 1] ?? 0, count: end - (ends[i - 1] ?? 0) }));
+}
+
+/** Bytes of a panel of weights, as in assembly/gemm/i8_pack.ts. */
+export function bytesOfPanel(k: number, width = k): number {
+  return runsOf(k, width).reduce((sum, { count }) => sum + 64 + Math.ceil(count / 4) * 32, 32);
+}
+
 /** Weights (n, k), their scales (n, groups) and biases (n) in panels, as in assembly/gemm/i8_pack.ts. */
-export function packIntegers(n: number, k: number, weight: Numbers, scales: Numbers, bias: Numbers | undefined): Uint8Array {
+export function packIntegers(n: number, k: number, weight: Numbers, scales: Numbers, bias: Numbers | undefined, width = k): Uint8Array {
   const groups = groupsOf(k);
-  const panelBytes = 32 + groups * 64 + Math.ceil(k / 4) * 32;
+  const panelBytes = bytesOfPanel(k, width);
   const view = new DataView(new ArrayBuffer(Math.ceil(n / 8) * panelBytes));
   for (let j = 0; j < n; j++) {
     const panel = Math.floor(j / 8) * panelBytes;
     const column = j % 8;
     view.setFloat32(panel + column * 4, bias ? (bias[j] as number) : 0, true);
-    for (let group = 0; group < groups; group++) {
-      const head = panel + 32 + group * (64 + GROUP * 8);
-      const count = Math.min(GROUP, k - group * GROUP);
+    let head = panel + 32;
+    for (const { first, count } of runsOf(k, width)) {
       let sum = 0;
       for (let i = 0; i < count; i++) {
-        const q = weight[j * k + group * GROUP + i] as number;
+        const q = weight[j * k + first + i] as number;
         sum += q;
         view.setInt8(head + 64 + Math.floor(i / 4) * 32 + column * 4 + (i % 4), q);
       }
-      view.setFloat32(head + column * 4, scales[j * groups + group] as number, true);
+      view.setFloat32(head + column * 4, scales[j * groups + Math.floor(first / GROUP)] as number, true);
       view.setInt32(head + 32 + column * 4, sum, true);
+      head += 64 + Math.ceil(count / 4) * 32;
     }
   }
   return new Uint8Array(view.buffer);
+}
+
+/** Bytes of a pixel of an image of integers, as in assembly/conv/i8_pad.ts: its heads, then its integers. */
+export function bytesOfPixel(form: IntegerForm, channels: number): number {
+  return groupsOf(channels) * 8 + Math.ceil(channels / 4) * 4 * LAYOUTS[form].bytes;
+}
+
+/** Pixels as they lie in memory, and the bytes behind them that are read; what pads them has any value. */
+export function layPixels(form: IntegerForm, pixels: readonly IntegerRow[], channels: number, padding = 77): Uint8Array {
+  const size = bytesOfPixel(form, channels);
+  const layout = LAYOUTS[form];
+  const view = new DataView(new Uint8Array(pixels.length * size + 8).fill(padding).buffer);
+  for (const [p, { heads, integers }] of pixels.entries()) {
+    for (const [g, head] of heads.entries()) {
+      view.setFloat32(p * size + g * 8, head.scale, true);
+      view.setInt32(p * size + g * 8 + 4, -layout.zero(head), true);
+    }
+    for (let i = 0; i < channels; i++) {
+      const head = heads[Math.floor(i / GROUP)] as Head;
+      layout.write(view, p * size + groupsOf(channels) * 8 + i * layout.bytes, (integers[i] as number) - head.zero + layout.zero(head));
+    }
+  }
+  return new Uint8Array(view.buffer);
+}
+
+/** Groups of pixels from memory, as {@link readRows} gives them. */
+export function readPixels(form: IntegerForm, count: number, channels: number, bytes: Uint8Array): ReturnType<typeof readRows> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const [size, layout, groups] = [bytesOfPixel(form, channels), LAYOUTS[form], groupsOf(channels)];
+  return Array.from({ length: count }, (_, p) =>
+    Array.from({ length: groups }, (_, g) => {
+      const zero = 0 - view.getInt32(p * size + g * 8 + 4, true);
+      const at = (i: number): number => p * size + groups * 8 + (g * GROUP + i) * layout.bytes;
+      const values = Array.from({ length: Math.min(GROUP, channels - g * GROUP) }, (_, i) => layout.read(view, at(i)) - zero);
+      return { scale: view.getFloat32(p * size + g * 8, true), zero, values };
+    }),
+  );
 }
 
 /** The sums of (integer - zero) times weight over each group: rows (m, k), weight (n, k) -> (m, n, groups), exact. */

@@ -60,8 +60,8 @@ testKernels('conv2d is torch.nn.functional.conv2d, for any image, kernel, stride
   );
 });
 
-testKernels('a convolution of many strips gives each row the bits it has on its own', ({ engine }) => {
-  const [x, weight, bias] = [randomTensor([31, 29, 72], 1), randomTensor([9, 72, 3, 3], 2), randomTensor([9], 3)]; // 9 strips of up to 96 pixels
+testKernels('a convolution of many blocks gives each row the bits it has on its own', ({ engine }) => {
+  const [x, weight, bias] = [randomTensor([31, 29, 72], 1), randomTensor([9, 72, 3, 3], 2), randomTensor([9], 3)];
   const all = on(engine, [x, weight, bias], (a, w, b) => conv2d(a as Float32, w as Float32, b));
   for (const [first, end] of [
     [0, 1],
@@ -92,7 +92,7 @@ test('a convolution takes a ReLU in front and any activation behind', () => {
   }
 });
 
-testKernels('a convolution is added to a residual in place, in one strip or many, and leaves x as it is', ({ engine }) => {
+testKernels('a convolution is added to a residual in place, in one block or many, and leaves x as it is', ({ engine }) => {
   for (const [dims, kernel] of [
     [[5, 4, 3], 3],
     [[31, 29, 72], 3],

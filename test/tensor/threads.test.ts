@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Engine } from '../../src/runtime/engine.ts';
+import { convolutionOrder, convolve } from '../../src/tensor/conv.ts';
 import { activate, attention, conv2d, layerNorm, linear, matmul, softmax, swiglu } from '../../src/tensor/index.ts';
 import { createMatrix } from '../../src/tensor/matrix/createMatrix.ts';
 import { WEIGHT_DTYPES } from '../../src/tensor/matrix/packedMatrix.ts';
@@ -67,6 +68,19 @@ for (const dtype of WEIGHT_DTYPES) {
       const [x, scale, y] = on(engine, randomTensor([rows, inputs], 22), randomTensor([outputs], 23), randomTensor([rows, outputs], 24));
       matrix.multiplyAdd(x as Float32, scale as Float32, y as Float32);
       return [matrix.multiply(x as Float32, 'gelu'), y as Float32];
+    });
+}
+
+for (const dtype of WEIGHT_DTYPES) {
+  RUNS[`convolutions in ${dtype}`] = (engine) =>
+    [9, 77].flatMap((outputs) => {
+      const order = convolutionOrder(outputs, 20, 3, 3);
+      const matrix = createMatrix(engine, dtype, order.outputs, order.inputs, order.width);
+      matrix.pack(randomTensor([order.outputs, order.inputs], 25), randomTensor([outputs], 26));
+      const [x, y] = on(engine, randomTensor([23, 21, 20], 27), randomTensor([23, 21, outputs], 28)) as [Float32, Float32];
+      const options = { padding: 1, inputRelu: true } as const;
+      convolve(engine, x, matrix, [3, 3], { ...options, residual: y });
+      return [convolve(engine, x, matrix, [3, 3], { ...options, activation: 'gelu' }), y];
     });
 }
 

@@ -1,10 +1,11 @@
 import { ShapeError } from '../../errors.ts';
 import type { Engine } from '../../runtime/engine.ts';
-import { type Activation, activationNumber, PANEL, TILE_ROWS } from '../../runtime/kernels.ts';
+import { type Activation, activationNumber, PANEL, PLACES_BYTES, TILE_ROWS } from '../../runtime/kernels.ts';
 import type { Address } from '../../runtime/memory.ts';
 import { layerNorm } from '../ops.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
+import { type Band, paddedRows } from './band.ts';
 import { GROUP, groupsOf } from './int8Layout.ts';
 import { type Audience, type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { QuantizedRows } from './quantizedRows.ts';
@@ -68,11 +69,12 @@ abstract class FloatMatrix extends PackedMatrix {
     a: Address,
     c: Address,
     scale: Address,
+    ldc = this.outputs,
   ): { a: Address; w: Address; c: Address; scale: Address } {
     return {
       a: a + firstRow * this.inputs * 4,
       w: this.address + firstPanel * this.#panelBytes,
-      c: c + (firstRow * this.outputs + firstPanel * PANEL) * 4,
+      c: c + (firstRow * ldc + firstPanel * PANEL) * 4,
       scale: scale + firstPanel * PANEL * 4,
     };
   }
@@ -114,6 +116,41 @@ export class Float32Matrix extends FloatMatrix {
         : ['f32_gemm', cut.rows, cut.columns, k, at.a, k, at.w, at.c, n, activation];
     });
   }
+
+  convolve(band: Band, c: Address, ldc: number, into: Activation | 'add'): void {
+    const { engine } = this;
+    const { size, kernel, stride, columns, top, bottom } = band;
+    engine.scope(() => {
+      const x = paddedImage(engine, band);
+      const { width } = paddedRows(band);
+      const count = (bottom - top) * columns;
+      const places = engine.allocate(this.parts(count, TILE_ROWS) * PLACES_BYTES);
+      this.share(count, TILE_ROWS, (cut) => {
+        const own = places + cut.part * PLACES_BYTES;
+        const window = [cut.columns, size[2], ...kernel, stride, width, columns, cut.firstRow, cut.rows] as const;
+        const { w, c: to } = this.at(cut, 0, c, 0, ldc);
+        return into === 'add'
+          ? ['f32_conv_add', ...window, x, w, to, ldc, own]
+          : ['f32_conv', ...window, x, w, to, ldc, activationNumber(into), own];
+      });
+    });
+  }
+}
+
+/** The rows of an image that a band is made of, with their padding on them, behind a ReLU where that is wanted. */
+function paddedImage(engine: Engine, band: Band): Address {
+  const { image, size, padding, inputRelu } = band;
+  const [height, width, channels] = size;
+  const rows = paddedRows(band);
+  if (padding === 0 && !inputRelu) return image + rows.first * width * channels * 4;
+  const rowBytes = rows.width * channels * 4;
+  const y = engine.allocate(rows.count * rowBytes);
+  const least = inputRelu ? 0 : Number.NEGATIVE_INFINITY;
+  engine.parallel(rows.count, 1, (first, count) => [
+    ...(['f32_pad', height, width, channels, padding, rows.first + first, count, least] as const),
+    ...([image, y + first * rowBytes] as const),
+  ]);
+  return y;
 }
 
 /** Bytes of widened panels at a time: a third of a common second-level cache. */
@@ -151,12 +188,26 @@ export class Float16Matrix extends FloatMatrix {
   }
 
   override widened(): PackedMatrix {
+    return this.panels * packedBytes(this.inputs) > WIDE_BYTES ? this : this.#wide();
+  }
+
+  #wide(): Float32Matrix {
     const { engine, panels, inputs } = this;
     const bytes = packedBytes(inputs);
-    if (panels * bytes > WIDE_BYTES) return this;
     const wide = engine.allocate(panels * bytes);
     engine.parallel(panels, 1, (first, count) => ['f16_widen', count, inputs, this.shared(first * PANEL).address, wide + first * bytes]);
     return new Float32Matrix(engine, this.outputs, inputs, { address: wide, audience: this.audience });
+  }
+
+  /** Some panels after the others are widened as a whole. */
+  convolve(band: Band, c: Address, ldc: number, into: Activation | 'add'): void {
+    const step = Math.max(1, Math.floor(WIDE_BYTES / packedBytes(this.inputs))) * PANEL;
+    for (let first = 0; first < this.outputs; first += step) {
+      this.engine.scope(() => {
+        const wide = this.slice(first, Math.min(step, this.outputs - first)).#wide();
+        wide.convolve(band, c + first * 4, ldc, into);
+      });
+    }
   }
 
   protected product(rows: number, a: Address, c: Address, activation: number, scale: Address = 0): void {

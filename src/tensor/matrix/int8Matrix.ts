@@ -1,12 +1,20 @@
 import type { Engine } from '../../runtime/engine.ts';
-import { type Activation, activationNumber, PANEL } from '../../runtime/kernels.ts';
+import { type Activation, activationNumber, PANEL, PLACES_BYTES } from '../../runtime/kernels.ts';
 import type { Address } from '../../runtime/memory.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
+import { type Band, paddedRows } from './band.ts';
 import { dequantize } from './floatMatrix.ts';
-import { FORMS, GROUP, groupsOf, headBytes, panelBytes, productBytes, rowBytes, widenedBytes } from './int8Layout.ts';
+import { FORMS, GROUP, groupsOf, headBytes, panelBytes, pixelBytes, productBytes, rowBytes, widenedBytes } from './int8Layout.ts';
 import { type Audience, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { QuantizedRows, quantizeNormalized, quantizeRows } from './quantizedRows.ts';
+
+interface Int8Options {
+  readonly width?: number;
+  /** What a slice has in common with the matrix it is of. */
+  readonly address?: Address;
+  readonly audience?: Audience;
+}
 
 /** Bytes of panels that are widened at a time: a fifth of a common second-level cache. */
 const ROOM_BYTES = 96 * 1024;
@@ -17,10 +25,15 @@ const ROOM_BYTES = 96 * 1024;
  */
 export class Int8Matrix extends PackedMatrix {
   readonly #address: Address;
+  readonly #width: number;
+  readonly #panelBytes: number;
 
-  constructor(engine: Engine, outputs: number, inputs: number, shared?: { address: Address; audience: Audience }) {
-    super(engine, outputs, inputs, shared?.audience);
-    this.#address = shared?.address ?? engine.allocate(this.panels * this.#panelBytes);
+  /** @param width of the inputs those of one place of a convolution's kernel, which is all that such a matrix is for; default all */
+  constructor(engine: Engine, outputs: number, inputs: number, { width = inputs, address, audience }: Int8Options = {}) {
+    super(engine, outputs, inputs, audience);
+    this.#width = width;
+    this.#panelBytes = panelBytes(inputs, width);
+    this.#address = address ?? engine.allocate(this.panels * this.#panelBytes);
   }
 
   slice(first: number, outputs: number): Int8Matrix {
@@ -28,6 +41,7 @@ export class Int8Matrix extends PackedMatrix {
     return new Int8Matrix(this.engine, outputs, this.inputs, {
       address,
       audience: this.audience,
+      width: this.#width,
     });
   }
 
@@ -86,8 +100,33 @@ export class Int8Matrix extends PackedMatrix {
     this.#product(this.rows(x), x, addressOf(y), 0, addressOf(scale));
   }
 
+  convolve(band: Band, c: Address, ldc: number, into: Activation | 'add'): void {
+    const { engine, inputs: k } = this;
+    const form = FORMS[engine.integerForm];
+    const { size, kernel, stride, columns, top, bottom } = band;
+    checkDims('convolution: inputs of a place', [this.#width], [size[2]]);
+    const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / widenedBytes(k, this.#width))));
+    engine.scope(() => {
+      const x = paddedIntegers(engine, band);
+      const { width } = paddedRows(band);
+      const count = (bottom - top) * columns;
+      const own = PLACES_BYTES + productBytes(form, k, panels, this.#width);
+      const rooms = engine.allocate(this.parts(count, form.rows) * own);
+      this.share(count, form.rows, ({ firstRow, rows, firstPanel, columns: outputs, part }) => {
+        const window = [outputs, size[2], ...kernel, stride, width, columns, firstRow, rows] as const;
+        const w = this.#address + firstPanel * this.#panelBytes;
+        const to = c + (firstRow * ldc + firstPanel * PANEL) * 4;
+        const room = rooms + part * own;
+        return into === 'add'
+          ? ['i8_conv_add', form.number, ...window, x, w, to, ldc, room, panels]
+          : ['i8_conv', form.number, ...window, x, w, to, ldc, activationNumber(into), room, panels];
+      });
+    });
+  }
+
   #product(rows: number, x: Operand, c: Address, activation: number, scale: Address = 0): void {
     const { engine, inputs: k, outputs: n } = this;
+    checkDims('x: of a matrix that is not of a convolution', [this.#width], [k]);
     const form = FORMS[engine.integerForm];
     const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / widenedBytes(k))));
     engine.scope(() => {
@@ -108,7 +147,7 @@ export class Int8Matrix extends PackedMatrix {
 
   #pack(integers: Address, scales: Float32, bias: Float32 | undefined): void {
     const b = bias ? addressOf(placed(this.engine, bias)) : 0;
-    this.engine.call('i8_pack', this.outputs, this.inputs, integers, addressOf(scales), b, this.#address);
+    this.engine.call('i8_pack', this.outputs, this.inputs, this.#width, integers, addressOf(scales), b, this.#address);
   }
 
   #unpack(): QuantizedWeight & { bias: Float32 } {
@@ -117,14 +156,27 @@ export class Int8Matrix extends PackedMatrix {
       const place8 = engine.allocate(outputs * inputs);
       const scales = place(engine, 'float32', [outputs, groupsOf(inputs)]);
       const bias = place(engine, 'float32', [outputs]);
-      engine.call('i8_unpack', outputs, inputs, this.#address, place8, addressOf(scales), addressOf(bias));
+      engine.call('i8_unpack', outputs, inputs, this.#width, this.#address, place8, addressOf(scales), addressOf(bias));
       const integers = new Int8Array(outputs * inputs);
       engine.read(place8, integers);
       return { integers, scales: scales.clone().data, bias: bias.clone() };
     });
   }
+}
 
-  get #panelBytes(): number {
-    return panelBytes(this.inputs);
-  }
+/** Bytes behind an image of integers that are read, and mean nothing. */
+const BEHIND_BYTES = 8;
+
+/** The rows of an image that a band is made of, with their padding on them, as integers (`assembly/conv/i8_pad.ts`). */
+function paddedIntegers(engine: Engine, band: Band): Address {
+  const { image, size, padding, inputRelu } = band;
+  const form = FORMS[engine.integerForm];
+  const rows = paddedRows(band);
+  const lineBytes = rows.width * pixelBytes(size[2], form.bytes);
+  const y = engine.allocate(rows.count * lineBytes + BEHIND_BYTES);
+  engine.parallel(rows.count, 1, (first, count) => [
+    ...(['i8_pad', form.number, ...size, padding, rows.first + first, count, Number(inputRelu)] as const),
+    ...([image, y + first * lineBytes] as const),
+  ]);
+  return y;
 }

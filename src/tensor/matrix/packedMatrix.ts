@@ -4,6 +4,7 @@ import type { Address } from '../../runtime/memory.ts';
 import type { KernelCall } from '../../runtime/threads.ts';
 import { checkDims, type Float32 } from '../place.ts';
 import { sizeOf, Tensor } from '../tensor.ts';
+import type { Band } from './band.ts';
 import { groupsOf } from './int8Layout.ts';
 import type { QuantizedRows } from './quantizedRows.ts';
 
@@ -82,6 +83,12 @@ export abstract class PackedMatrix {
   /** y += scale * (x weight^T + bias), in place: x (..., inputs), scale (outputs), y (..., outputs) */
   abstract multiplyAdd(x: Operand, scale: Float32, y: Float32): void;
 
+  /**
+   * A band of a convolution: activation(patches weight^T + bias) to c (rows, columns, outputs), of which the outputs of a place are ldc numbers from those
+   * of the next; or added to c.
+   */
+  abstract convolve(band: Band, c: Address, ldc: number, into: Activation | 'add'): void;
+
   /** The same matrix as it is multiplied, for many products of a few rows: in memory of the engine's scope, or itself where there is nothing to gain. */
   widened(): PackedMatrix {
     return this;
@@ -93,6 +100,16 @@ export abstract class PackedMatrix {
     return () => this.audience.delete(observe);
   }
 
+  /** Whether somebody wants to be shown the inputs. */
+  get isWatched(): boolean {
+    return this.audience.size > 0;
+  }
+
+  /** Shows the inputs (..., inputs) of a product that is made in another way. */
+  show(x: Float32): void {
+    for (const observe of this.audience) observe(x);
+  }
+
   protected get panels(): number {
     return Math.ceil(this.outputs / PANEL);
   }
@@ -101,7 +118,7 @@ export abstract class PackedMatrix {
   protected rows(x: Operand): number {
     const leading = x.dims.slice(0, -1);
     checkDims('x', [...leading, this.inputs], x.dims);
-    if (x instanceof Tensor) for (const observe of this.audience) observe(x);
+    if (x instanceof Tensor) this.show(x);
     return sizeOf(leading);
   }
 

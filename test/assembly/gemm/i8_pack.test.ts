@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assertSame, assertSameBits, assertWithin, UNIT } from '../../reference/compare.ts';
-import { GROUP, groupsOf, packIntegers } from '../../reference/integers.ts';
+import { bytesOfPanel, GROUP, groupsOf, packIntegers } from '../../reference/integers.ts';
 import { randomBits, randomFloats, uniform } from '../../reference/random.ts';
 import { type Bench, SHIFTS, testKernels } from '../helpers.ts';
 
@@ -14,6 +14,7 @@ const shape = fc.record({
   shift: fc.constantFrom(...SHIFTS),
   seed: fc.nat(),
 });
+const places = fc.constantFrom(1, 2, 3, 9);
 
 /** Any integers of 8 bits. */
 function randomBytes(count: number, seed: number): Int8Array {
@@ -21,21 +22,26 @@ function randomBytes(count: number, seed: number): Int8Array {
   return Int8Array.from({ length: count }, () => Math.floor(256 * next()) - 128);
 }
 
-const bytesOf = (n: number, k: number): number => Math.ceil(n / 8) * (32 + groupsOf(k) * 64 + Math.ceil(k / 4) * 32);
+/** Of k numbers those of a place of a convolution's kernel, or all. */
+const widthOf = (k: number, places: number): number => (k % places === 0 ? k / places : k);
+
+const bytesOf = (n: number, k: number, width = k): number => Math.ceil(n / 8) * bytesOfPanel(k, width);
 
 testKernels(
-  'i8_pack lays integers out in panels, each the biases and, in front of every group, the scales and the sums of its columns',
+  'i8_pack lays integers out in panels, each the biases and, in front of every run, the scales and the sums of its columns',
   (bench) => {
     fc.assert(
-      fc.property(shape, fc.boolean(), ({ n, k, shift, seed }, hasBias) => {
+      fc.property(shape, fc.boolean(), places, ({ n, k, shift, seed }, hasBias, count) => {
+        const width = widthOf(k, count);
         const weight = randomBytes(n * k, seed);
         const scales = randomFloats(n * groupsOf(k), seed + 1);
         const bias = hasBias ? randomFloats(n, seed + 2) : undefined;
         bench.try(() => {
-          const target = bench.output(new Uint8Array(bytesOf(n, k)).fill(0xa5), { shift });
+          const target = bench.output(new Uint8Array(bytesOf(n, k, width)).fill(0xa5), { shift });
           const [q, s] = [bench.input(weight, { shift }), bench.input(scales)];
-          bench.engine.call('i8_pack', n, k, q, s, bias ? bench.input(bias) : 0, target);
-          assertSameBits(bench.engine.view(target, bytesOf(n, k)), packIntegers(n, k, weight, scales, bias), 'panels');
+          bench.engine.call('i8_pack', n, k, width, q, s, bias ? bench.input(bias) : 0, target);
+          const expected = packIntegers(n, k, weight, scales, bias, width);
+          assertSameBits(bench.engine.view(target, bytesOf(n, k, width)), expected, 'panels');
         });
       }),
       { seed: 1, numRuns: 200 },
@@ -87,15 +93,16 @@ testKernels(
 
 testKernels('i8_unpack gives back every bit that i8_pack was given', (bench) => {
   fc.assert(
-    fc.property(shape, ({ n, k, shift, seed }) => {
+    fc.property(shape, places, ({ n, k, shift, seed }, count) => {
+      const width = widthOf(k, count);
       const weight = randomBytes(n * k, seed);
       const [scales, bias] = [randomBits(n * groupsOf(k), seed + 1), randomBits(n, seed + 2)];
       bench.try(() => {
-        const packed = bench.engine.allocate(bytesOf(n, k));
-        bench.engine.call('i8_pack', n, k, bench.input(weight), bench.input(scales), bench.input(bias), packed);
+        const packed = bench.engine.allocate(bytesOf(n, k, width));
+        bench.engine.call('i8_pack', n, k, width, bench.input(weight), bench.input(scales), bench.input(bias), packed);
         const q = bench.output(new Int8Array(n * k), { shift });
         const [s, b] = [bench.room(scales.length, { shift }), bench.room(n, { shift })];
-        bench.engine.call('i8_unpack', n, k, packed, q, s, b);
+        bench.engine.call('i8_unpack', n, k, width, packed, q, s, b);
         assertSameBits(bench.engine.view(q, n * k), weight, 'integers');
         assertSameBits(bench.read(s, scales.length), scales, 'scales');
         assertSameBits(bench.read(b, n), bias, 'bias');

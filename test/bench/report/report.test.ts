@@ -47,20 +47,31 @@ test('the section of a model: figures with their quartiles, what they are compar
   }
 });
 
-test('the section of heads: what each costs and does, and both in relation to the encoder', () => {
+test('the section of heads: what each costs and does, and both in relation to the encoder of its dtype', () => {
   const time = { median: 50, low: 40, high: 60 };
+  const ratio = { median: 0.5, low: 0.4, high: 0.6 };
+  const of = (name: string, dtype: 'f32' | 'int8', integers: number, least: number) =>
+    ({ name, dtype, time, ratio, work: { floats: 2e9, integers }, least }) as const;
   const results = [
-    { name: 'DPT depth', dtype: 'f32', time, ratio: { median: 0.5, low: 0.4, high: 0.6 }, gflop: 2, arithmetic: 0.4, share: 0.8 },
-  ] as const;
-  const text = headsSection({ model: 'S', size: 224, rounds: 3, results });
-  const row = text.split('\n').find((line) => line.includes('DPT depth')) ?? '';
-  assert.equal(
-    row
+    of('encoder', 'f32', 0, 45),
+    of('DPT depth', 'f32', 0, 40),
+    of('encoder', 'int8', 3e10, 20),
+    of('DPT depth', 'int8', 5e8, 10),
+  ];
+  const rows = headsSection({ model: 'S', size: 224, rounds: 3, results })
+    .split('\n')
+    .filter((line) => / (DPT depth|encoder) .*\d/.test(line));
+  const cellsOf = (line: string): string[] =>
+    line
       .split('|')
       .map((cell) => cell.trim())
-      .slice(1, -1),
-    ['DPT depth', 'f32', '50 (40 to 60)', '0.500', '0.400', '2.0', '40.0', '80 %'],
-  );
+      .slice(1, -1);
+  assert.equal(rows.map(cellsOf), [
+    ['encoder', 'f32', '50 (40 to 60)', '0.500', '1.000', '2.0', '0.0000', '90 %'],
+    ['DPT depth', 'f32', '50 (40 to 60)', '0.500', '0.889', '2.0', '0.0000', '80 %'],
+    ['encoder', 'int8', '50 (40 to 60)', '0.500', '1.000', '2.0', '30.0', '40 %'],
+    ['DPT depth', 'int8', '50 (40 to 60)', '0.500', '0.500', '2.0', '0.5000', '20 %'],
+  ]);
 });
 
 test('the chart: lengths in proportion, whiskers inside, texts escaped', () => {
