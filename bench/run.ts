@@ -58,7 +58,7 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
       say(`ViT-${input.model}/14 at ${input.size}`);
       const result = await speed({
         ...input,
-        build: engine.build,
+        engine,
         engines,
         dtypes,
         threads,

@@ -1,15 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Dinov2Model } from '../../src/index.ts';
-import type { Engine, Forward, Job } from './engine.ts';
+import { DTYPES, type Engine, type Forward, type Job } from './engine.ts';
 
 type Library = typeof import('../../src/index.ts');
 type Call = (input: InstanceType<Library['Tensor']>) => ReturnType<Dinov2Model['forward']>;
 
 /** The library as it is published: a loader of TypeScript would count as memory of the engine. */
 const LIBRARY = new URL('../../dist/index.js', import.meta.url).href;
-
-const DTYPES = { f32: 'float32', f16: 'float16', int8: 'int8' } as const;
 
 /** This library. */
 export const dinov2: Engine = {

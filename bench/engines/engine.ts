@@ -1,6 +1,8 @@
 import type { Dinov2Model } from '../../src/index.ts';
 
-export type Dtype = 'f32' | 'f16' | 'int8';
+/** Short names of dtypes, and those of the library. */
+export const DTYPES = { f32: 'float32', f16: 'float16', int8: 'int8' } as const;
+export type Dtype = keyof typeof DTYPES;
 
 /** How a model is to be run: one square picture of `size` pixels a side. */
 export interface Job {

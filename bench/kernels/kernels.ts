@@ -52,8 +52,7 @@ export async function kernels(
   engine: Engine,
   { rounds, peers }: { rounds: Rounds; peers: readonly BenchEngine[] },
 ): Promise<KernelResult[]> {
-  const { floats, pairs, bytes } = await limits(engine.build);
-  const integers = engine.integerForm === 'pairs' ? pairs : bytes;
+  const { floats, integers } = await limits(engine);
   const limitCases: Case[] = [
     { ...floats, unit: 'GFLOP/s' },
     { ...integers, unit: 'Gop/s' },

@@ -1,5 +1,7 @@
 import type { Engine } from '../../src/runtime/engine.ts';
 import type { KernelCall } from '../../src/runtime/threads.ts';
+import type { Limits } from '../kernels/limit.ts';
+import { type Candidate, timed } from '../measure.ts';
 
 /** Additions and multiplications. */
 export interface Arithmetic {
@@ -12,7 +14,7 @@ export interface Arithmetic {
 /** How many of a kind a machine does in a millisecond at best. */
 export type Rates = Arithmetic;
 
-/** What the matrix products, the convolutions and the attention that `run` calls come to. */
+/** What the matrix products, the convolutions and the attention that `run` calls come to. They are not computed: what it gives has no meaning. */
 export async function countArithmetic(engine: Engine, run: () => unknown): Promise<Arithmetic> {
   let [floats, integers] = [0, 0];
   const { together } = engine;
@@ -21,7 +23,6 @@ export async function countArithmetic(engine: Engine, run: () => unknown): Promi
       if (call[0].startsWith('i8')) integers += operationsOf(call);
       else floats += operationsOf(call);
     }
-    together.call(engine, calls);
   };
   try {
     await run();
@@ -29,6 +30,17 @@ export async function countArithmetic(engine: Engine, run: () => unknown): Promi
     engine.together = together;
   }
   return { floats, integers };
+}
+
+/** The same multiply-adds as bare ones, on one thread: nothing that computes them with this build is faster. */
+export function bare(arithmetic: Arithmetic, limits: Limits): Candidate {
+  return {
+    async time() {
+      const rateOf = async (kind: keyof Arithmetic): Promise<number> =>
+        arithmetic[kind] ? limits[kind].work / (await timed(limits[kind].run).time()) : 1;
+      return leastTime(arithmetic, { floats: await rateOf('floats'), integers: await rateOf('integers') });
+    },
+  };
 }
 
 /** Milliseconds that it takes at least. */

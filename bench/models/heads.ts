@@ -13,8 +13,8 @@ import { spreadBlocks } from '../../src/models/recognition.ts';
 import { Parameters } from '../../src/nn/parameters.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { type Float32, place } from '../../src/tensor/place.ts';
-import type { Dtype } from '../engines/engine.ts';
-import { type Limit, limits } from '../kernels/limit.ts';
+import { DTYPES, type Dtype } from '../engines/engine.ts';
+import { limits } from '../kernels/limit.ts';
 import { interleave, type Rounds, type Spread, timed } from '../measure.ts';
 import { type Arithmetic, countArithmetic, leastTime } from './arithmetic.ts';
 import { DEPTH_ANYTHING, MODELS, type ModelName } from './configs.ts';
@@ -39,10 +39,6 @@ export interface Heads {
   readonly rounds: number;
   readonly results: readonly HeadResult[];
 }
-
-const REPEATS = 100;
-
-const DTYPES = { f32: 'float32', f16: 'float16', int8: 'int8' } as const;
 
 /** What a model of a head has that is of interest here. */
 interface Dense {
@@ -77,8 +73,8 @@ export async function heads({
   const work: Arithmetic[] = [];
   for (const { engine, run } of cases) work.push(await countArithmetic(engine, run));
   const [{ engine }] = cases as [Case];
-  const { floats, pairs, bytes } = await limits(engine.build);
-  const bare = [floats, engine.integerForm === 'pairs' ? pairs : bytes].map(repeated);
+  const { floats, integers } = await limits(engine);
+  const bare = [floats, integers];
   const { timings, rounds } = await interleave(
     [...bare, ...cases].map(({ run }) => timed(run)),
     budget,
@@ -92,14 +88,6 @@ export async function heads({
   });
   for (const { engine } of cases) engine.dispose();
   return { model, size, rounds, results };
-}
-
-/** A limit over and over, some tens of milliseconds: what else runs on the machine then slows it as it slows a head. */
-function repeated({ name, run, work }: Limit): Limit {
-  const all = (): void => {
-    for (let i = 0; i < REPEATS; i++) run();
-  };
-  return { name, run: all, work: REPEATS * work };
 }
 
 function encoderCase(name: ModelName, size: number, dtype: Dtype): Case {

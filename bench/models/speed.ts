@@ -1,8 +1,13 @@
-import type { KernelBuild } from '../../src/hosts/host.ts';
+import { Dinov2Model, Tensor } from '../../src/index.ts';
+import type { Parameters } from '../../src/nn/parameters.ts';
+import type { Engine } from '../../src/runtime/engine.ts';
+import { DTYPES, type Dtype } from '../engines/engine.ts';
 import type { EngineProcess } from '../engines/process.ts';
-import { interleave, type Rounds, type Spread, type Timing } from '../measure.ts';
+import { limits } from '../kernels/limit.ts';
+import { type Candidate, interleave, type Rounds, type Spread, type Timing } from '../measure.ts';
+import { bare, countArithmetic } from './arithmetic.ts';
 import { type Case, type Choice, casesOf, type Skipped, withModel } from './cases.ts';
-import { type ModelName, randomModel } from './configs.ts';
+import { MODELS, type ModelName, randomModel } from './configs.ts';
 import { Machine } from './machine.ts';
 
 export interface Speed {
@@ -13,6 +18,8 @@ export interface Speed {
   /** The ratios are to the first. */
   readonly results: readonly (Case & Timing & Agreement)[];
   readonly skipped: readonly Skipped[];
+  /** What the arithmetic of the model takes as bare multiply-adds of one thread: of what computes it with these, nothing is faster. */
+  readonly least: readonly (Pick<Case, 'dtype'> & Timing)[];
   /** How much faster more threads are than one, within each round; and bare multiply-adds, beyond which nothing gets. */
   readonly scaling: readonly Scaling[];
 }
@@ -33,13 +40,14 @@ export interface Agreement {
 
 /** In words. */
 const MACHINE = 'bare multiply-adds of this machine';
+const LEAST = 'the arithmetic alone';
 
 /**
  * One model at one size in each engine, dtype and number of threads: all on the same random weights and the same pixels, each in a process
  * of its own, timed in turn.
  */
-export async function speed(options: Choice & { model: ModelName; size: number; rounds: Rounds; build: KernelBuild }): Promise<Speed> {
-  const { model: name, size, engines, threads, rounds: budget, build } = options;
+export async function speed(options: Choice & { model: ModelName; size: number; rounds: Rounds; engine: Engine }): Promise<Speed> {
+  const { model: name, size, engines, threads, rounds: budget, engine } = options;
   using model = randomModel(name);
   return await withModel({ model, size, engines }, async (bench) => {
     const running: { readonly item: Case; readonly process: EngineProcess }[] = [];
@@ -47,9 +55,11 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
       const process = await bench.start(item);
       if (process) running.push({ item, process });
     }
-    const machines = await Machine.of(build, threads.includes(1) && threads.length > 1 ? threads : []);
+    const bares: Candidate[] = [];
+    for (const dtype of options.dtypes) bares.push(await bareOf(name, size, dtype, engine));
+    const machines = await Machine.of(engine.build, threads.includes(1) && threads.length > 1 ? threads : []);
     const { timings, rounds, ratio } = await interleave(
-      [...running.map(({ process }) => ({ time: () => process.run() })), ...machines],
+      [...running.map(({ process }) => ({ time: () => process.run() })), ...bares, ...machines],
       budget,
     );
     for (const machine of machines) await machine.stop();
@@ -59,16 +69,28 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
       ...timings[i],
       ...agreement(process.output, reference, model.config.hidden_size),
     }));
+    const least = options.dtypes.map((dtype, i) => ({ dtype, ...timings[running.length + i] }));
     const timed = [
       ...running.map(({ item }) => ({ what: `${item.engine}, ${item.dtype}`, threads: item.threads })),
+      ...bares.map(() => ({ what: LEAST, threads: 1 })),
       ...machines.map(({ threads }) => ({ what: MACHINE, threads })),
     ];
     const scaling = timed.flatMap(({ what, threads }, i): Scaling[] => {
       const one = timed.findIndex((other) => other.what === what && other.threads === 1);
       return threads === 1 || one === -1 ? [] : [{ what, threads, speedup: ratio(one, i) }];
     });
-    return { model: name, size, rounds, results, skipped: bench.skipped, scaling };
+    return { model: name, size, rounds, results, skipped: bench.skipped, least, scaling };
   });
+}
+
+/** The arithmetic of a model at a size in a dtype, as bare multiply-adds. */
+async function bareOf(name: ModelName, size: number, dtype: Dtype, engine: Engine): Promise<Candidate> {
+  using model = new Dinov2Model(MODELS[name], { dtype: DTYPES[dtype], initialize: false });
+  const { engine: own, parameters } = model as unknown as { engine: Engine; parameters: Parameters };
+  for (const { allocate } of parameters.all) allocate();
+  const pixels = new Tensor('float32', new Float32Array(3 * size * size), [1, 3, size, size]);
+  const arithmetic = await countArithmetic(own, () => model(pixels));
+  return bare(arithmetic, await limits(engine));
 }
 
 /** NaN throughout where the lengths differ. @param hidden width of a token; the first is the class token */

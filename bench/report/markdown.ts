@@ -48,7 +48,7 @@ export function kernelsSection(results: readonly KernelResult[]): string {
   );
 }
 
-export function speedSection({ model, size, rounds, results, skipped, scaling }: Speed): string {
+export function speedSection({ model, size, rounds, results, skipped, least, scaling }: Speed): string {
   const [first] = results;
   return section(
     `ViT-${model}/14 at ${size} x ${size}, ${rounds} rounds`,
@@ -65,6 +65,11 @@ export function speedSection({ model, size, rounds, results, skipped, scaling }:
       ]),
     ),
     first && `Ratio, cosine of the class token and largest difference of the outputs are to ${labelOf(first)}.`,
+    least.length > 0 &&
+      table(
+        ['the arithmetic alone, one thread', 'ms', 'ratio'],
+        least.map(({ dtype, time, ratio }) => [dtype, withSpread(time, time.median < 100 ? 1 : 0), withSpread(ratio, 3)]),
+      ),
     scaling.length > 0 &&
       table(
         ['more threads than one', 'threads', 'times as fast'],

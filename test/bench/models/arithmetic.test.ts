@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { countArithmetic, leastTime } from '../../../bench/models/arithmetic.ts';
+import { bare, countArithmetic, leastTime } from '../../../bench/models/arithmetic.ts';
 import type { Engine } from '../../../src/runtime/engine.ts';
 import { convolutionOrder, convolve } from '../../../src/tensor/conv.ts';
 import { createMatrix } from '../../../src/tensor/matrix/createMatrix.ts';
@@ -54,6 +54,17 @@ test('other kernels count for nothing, and the engine is as it was', async () =>
     await countArithmetic(engine, () => Promise.reject(new Error('none'))).catch(() => {});
     assert.is(engine.together, together);
   });
+});
+
+test('arithmetic as bare multiply-adds takes the time of each kind that there is of it', async () => {
+  const runs: string[] = [];
+  const limit = (name: string) => ({ name, run: () => runs.push(name), work: 1000 });
+  const limits = { floats: limit('floats'), integers: limit('integers') };
+  const time = await bare({ floats: 0, integers: 10 }, limits).time();
+  assert.equal(runs, ['integers']);
+  assert.ok(time > 0 && time < 1000, `${time}`);
+  await bare({ floats: 10, integers: 10 }, limits).time();
+  assert.equal(runs, ['integers', 'floats', 'integers']);
 });
 
 test('the least time is that of both kinds at their own speed', () => {
