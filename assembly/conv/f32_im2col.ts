@@ -1,6 +1,7 @@
 /**
  * f32_im2col(height, width, channels, kernelHeight, kernelWidth, stride, padding, outWidth, first, count, least, x, y): the patches under a
- * convolution as rows of a matrix, so that the convolution is a matrix product (Chellapilla et al. 2006). x (height, width, channels),
+ * convolution as rows of a matrix, so that the convolution is a matrix product (Chellapilla et al. 2006): for who looks at the inputs of that product,
+ * as calibration does. f32_conv does without. x (height, width, channels),
  * `padding` zeros around it; y (count, kernelHeight kernelWidth channels), the patches of the outputs `first` to `first + count`, counted
  * row by row with outWidth in a row. Numbers of x below `least` become `least`: 0 puts a ReLU in front of the convolution, -infinity
  * nothing.

@@ -33,7 +33,7 @@ export interface ConvolutionOptions {
   inputRelu?: boolean;
 }
 
-/** Bytes of patches, or of what becomes pixels, that are there at a time. */
+/** Bytes of patches that are shown, or of a product that becomes pixels, that are there at a time. */
 const STRIP_BYTES = 2 ** 18;
 
 /** Bytes of an image, enlarged and with its padding on it, that are there at a time. */
