@@ -61,7 +61,7 @@ export class InputObserver {
  * What rounding takes from the mean of the outputs, for the bias to give back (Nagel et al. 2019, "Data-free quantization through weight equalization
  * and bias correction"): weight and rounded (outputs, inputs), the mean of the inputs (inputs) -> (outputs)
  */
-export function biasCorrection(weight: Float32, rounded: Float32, mean: Float32Array): Float32Array {
+export function biasCorrection(weight: Float32, rounded: Float32, mean: Float32Array): Float32Array<ArrayBuffer> {
   const [outputs, inputs] = weight.dims as [number, number];
   const [before, after] = [weight.data, rounded.data];
   return Float32Array.from({ length: outputs }, (_, o) => {
