@@ -12,10 +12,7 @@ import { GROUP } from './i8_form';
 export function f32_rotate(rows: i32, columns: i32, x: usize, y: usize): void {
   for (; rows > 0; rows--) {
     let left = columns;
-    for (; left >= GROUP; left -= GROUP, x += GROUP << 2, y += GROUP << 2) {
-      rotateFar(x, y);
-      rotateNear(y);
-    }
+    for (; left >= GROUP; left -= GROUP, x += GROUP << 2, y += GROUP << 2) rotateGroup(x, y);
     const rest = <usize>left << 2;
     if (x != y) memory.copy(y, x, rest);
     x += rest;
@@ -23,8 +20,8 @@ export function f32_rotate(rows: i32, columns: i32, x: usize, y: usize): void {
   }
 }
 
-/** The steps of a group across vectors that are 16, 8 and 4 apart: as many as registers hold. What is left is within four vectors. */
-export function rotateFar(x: usize, y: usize): void {
+/** Steps across vectors that are 16, 8 and 4 apart, then across those that are 2 and 1 apart: as many as registers hold. */
+function rotateGroup(x: usize, y: usize): void {
   for (let i: usize = 0; i < 64; i += 16) {
     let a = v128.load(x + i);
     let b = v128.load(x + i, 64);
@@ -52,10 +49,6 @@ export function rotateFar(x: usize, y: usize): void {
     v128.store(y + i, f32x4.add(g, h), 384);
     v128.store(y + i, f32x4.sub(g, h), 448);
   }
-}
-
-/** The steps across vectors that are 2 and 1 apart, in place. */
-function rotateNear(y: usize): void {
   for (const end = y + (GROUP << 2); y < end; y += 64) {
     const a = v128.load(y);
     const b = v128.load(y, 16);

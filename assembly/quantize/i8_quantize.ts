@@ -1,6 +1,6 @@
 /**
  * i8_quantize(form, rows, columns, x, ldx, room, heads, y)
- *   x (rows, columns), rows ldx elements apart -> quantised rows (i8_form.ts): y, and heads, a scale and a summand for each group. room: 0, or GROUP
+ *   x (rows, columns), rows ldx elements apart -> quantised rows (i8_form.ts): y, and heads, a scale and a summand for each group. room: 0, or a row of
  *   floats, with which the rows are rotated before (f32_rotate.ts)
  *
  * i8_layer_norm(form, rows, columns, x, weight, bias, epsilon, room, heads, y)
@@ -13,12 +13,13 @@
  */
 import { f32_layer_norm } from '../norm/f32_layer_norm';
 import { loadTail } from '../simd';
-import { rotateFar } from './f32_rotate';
+import { f32_rotate } from './f32_rotate';
 import { Form, GROUP, groupsOf, PAIRS_ROWS, rowBytes, rowsOf, SMALLEST_SCALE, stepBytes } from './i8_form';
 
 export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, room: usize, heads: usize, y: usize): void {
   for (let row = 0; row < rows; row++, x += <usize>ldx << 2) {
-    quantizeRow(form, row, columns, x, room, heads, y);
+    if (room) f32_rotate(1, columns, x, room);
+    quantizeRow(form, row, columns, room ? room : x, heads, y);
   }
 }
 
@@ -29,22 +30,21 @@ export function i8_layer_norm(
   for (let row = 0; row < rows; row += 2, x += 2 * bytes) {
     const count = min(2, rows - row);
     f32_layer_norm(count, columns, x, weight, bias, epsilon, room);
-    quantizeRow(form, row, columns, room, room, heads, y);
-    if (count > 1) quantizeRow(form, row + 1, columns, room + bytes, room, heads, y);
+    f32_rotate(count, columns, room, room);
+    quantizeRow(form, row, columns, room, heads, y);
+    if (count > 1) quantizeRow(form, row + 1, columns, room + bytes, heads, y);
   }
 }
 
-/** x (columns) to its place, group by group. A group is rotated in room, if that is not 0, which may be where x begins. */
-function quantizeRow(form: Form, row: i32, columns: i32, x: usize, room: usize, heads: usize, y: usize): void {
+/** x (columns) to its place, group by group. */
+function quantizeRow(form: Form, row: i32, columns: i32, x: usize, heads: usize, y: usize): void {
   const tile = rowsOf(form);
   const first = row / tile * tile;
   const within = row - first;
   heads += <usize>(first * groupsOf(columns) + within) << 3;
   y += <usize>first * rowBytes(form, columns) + (<usize>within << 2);
   for (; columns > 0; columns -= GROUP, x += GROUP << 2, heads += <usize>tile << 3, y += stepBytes(form) * (GROUP >> 2)) {
-    const rotated = room != 0 && columns >= GROUP;
-    if (rotated) rotateFar(x, room);
-    quantizeGroup(form, rotated, min(GROUP, columns), rotated ? room : x, heads, y);
+    quantizeGroup(form, min(GROUP, columns), x, heads, y);
   }
 }
 
@@ -52,8 +52,8 @@ const PART: f32 = 0.00392156862745098; // 1 / 255
 const ROUND: f32 = 12582912; // 1.5 2^23: added to a small number, it leaves its nearest integer in the lowest bits
 const ROUND_BITS: i32 = 0x4b400000;
 
-/** x (columns <= GROUP) to a place within a block; a group that is being rotated has its last steps before it, which are made in place. */
-function quantizeGroup(form: Form, rotating: bool, columns: i32, x: usize, head: usize, y: usize): void {
+/** x (columns <= GROUP) to a place within a block. */
+function quantizeGroup(form: Form, columns: i32, x: usize, head: usize, y: usize): void {
   const sixteens = (<usize>columns & ~15) << 2;
   const whole = (<usize>columns & ~3) << 2;
   const tail = columns & 3;
@@ -61,25 +61,10 @@ function quantizeGroup(form: Form, rotating: bool, columns: i32, x: usize, head:
   let high = low;
   let i: usize = 0;
   for (; i < sixteens; i += 64) {
-    let a = v128.load(x + i);
-    let b = v128.load(x + i, 16);
-    let c = v128.load(x + i, 32);
-    let d = v128.load(x + i, 48);
-    if (rotating) {
-      const ac = f32x4.add(a, c);
-      const bd = f32x4.add(b, d);
-      c = f32x4.sub(a, c);
-      d = f32x4.sub(b, d);
-      a = f32x4.add(ac, bd);
-      b = f32x4.sub(ac, bd);
-      const cd = f32x4.add(c, d);
-      d = f32x4.sub(c, d);
-      c = cd;
-      v128.store(x + i, a);
-      v128.store(x + i, b, 16);
-      v128.store(x + i, c, 32);
-      v128.store(x + i, d, 48);
-    }
+    const a = v128.load(x + i);
+    const b = v128.load(x + i, 16);
+    const c = v128.load(x + i, 32);
+    const d = v128.load(x + i, 48);
     low = f32x4.pmin(low, f32x4.pmin(f32x4.pmin(a, b), f32x4.pmin(c, d)));
     high = f32x4.pmax(high, f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
   }

@@ -31,13 +31,15 @@ export class InputObserver {
   /** Undefined before the first batch. */
   get statistics(): InputStatistics | undefined {
     if (this.#rows === 0) return undefined;
-    const mean = Float32Array.from(this.#sum, (sum) => sum / this.#rows);
-    const covariance = Float32Array.from(this.#products, (product, e) => {
-      const i = Math.floor(e / GROUP);
-      const j = i - (i % GROUP) + (e % GROUP);
-      return j < mean.length ? product / this.#rows - ((this.#sum[i] as number) * (this.#sum[j] as number)) / this.#rows ** 2 : 0;
-    });
-    return { mean, covariance };
+    const mean = this.#sum.map((sum) => sum / this.#rows);
+    const covariance = new Float32Array(this.#products.length);
+    for (let i = 0, e = 0; i < mean.length; i++) {
+      const first = i - (i % GROUP);
+      for (let j = first; j < first + GROUP; j++, e++) {
+        if (j < mean.length) covariance[e] = (this.#products[e] as number) / this.#rows - (mean[i] as number) * (mean[j] as number);
+      }
+    }
+    return { mean: Float32Array.from(mean), covariance };
   }
 
   #see(data: Float32Array, inputs: number): void {

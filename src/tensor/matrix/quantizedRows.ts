@@ -2,7 +2,7 @@ import type { Engine } from '../../runtime/engine.ts';
 import type { Address } from '../../runtime/memory.ts';
 import { addressOf, checkDims, type Float32 } from '../place.ts';
 import { sizeOf } from '../tensor.ts';
-import { FORMS, GROUP, headBytes, rowBytes } from './int8Layout.ts';
+import { FORMS, headBytes, rowBytes } from './int8Layout.ts';
 
 /** Rows of 8-bit integers with a scale and a zero point for each group of them (`assembly/quantize/i8_quantize.ts`): the left-hand side of an integer product. */
 export class QuantizedRows {
@@ -28,7 +28,7 @@ export function quantizeRows(engine: Engine, x: Float32, { rotated = false }: { 
   const columns = x.dims.at(-1) as number;
   const all = sizeOf(x.dims.slice(0, -1));
   engine.scope(() => {
-    const roomBytes = GROUP * 4;
+    const roomBytes = columns * 4;
     const room = rotated ? engine.allocate(engine.parts(all, rows) * roomBytes) : 0;
     engine.parallel(all, rows, (first, count, part) => [
       ...(['i8_quantize', number, count, columns, addressOf(x) + first * columns * 4, columns] as const),

@@ -20,7 +20,8 @@ export function rotateCovariance(covariance: Float32Array): Float32Array {
   for (let first = 0; first + GROUP * GROUP <= rotated.length; first += GROUP * GROUP) {
     const block = rotated.subarray(first, first + GROUP * GROUP);
     rotate(block, GROUP);
-    block.set(Float32Array.from(block, (_, e) => block[(e % GROUP) * GROUP + Math.floor(e / GROUP)] as number));
+    const turned = block.slice();
+    for (let i = 0; i < GROUP; i++) for (let j = 0; j < GROUP; j++) block[i * GROUP + j] = turned[j * GROUP + i] as number;
     rotate(block, GROUP);
   }
   return rotated;

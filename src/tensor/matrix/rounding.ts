@@ -16,20 +16,19 @@ export function compensatedIntegers(weight: Float32Array, scales: Float32Array, 
   const inputs = covariance.length / GROUP;
   const groups = groupsOf(inputs);
   const integers = new Int8Array(weight.length);
-  const errors = new Float64Array(GROUP);
+  const wanted = new Float64Array(GROUP);
   for (let group = 0; group < groups; group++) {
     const first = group * GROUP;
     const count = Math.min(GROUP, inputs - first);
     const factors = compensation(covariance.subarray(first * GROUP, (first + count) * GROUP));
     for (let start = first, s = group; start < weight.length; start += inputs, s += groups) {
       const scale = scales[s] as number;
-      for (let k = 0; k < count; k++) {
-        const given = weight[start + k] as number;
-        let wanted = given;
-        for (let j = 0, f = k * count; j < k; j++, f++) wanted += (factors[f] as number) * (errors[j] as number);
-        const integer = Math.max(-127, Math.min(127, Math.round(wanted / scale)));
-        integers[start + k] = integer;
-        errors[k] = given - integer * scale;
+      for (let j = 0; j < count; j++) wanted[j] = weight[start + j] as number;
+      for (let j = 0; j < count; j++) {
+        const integer = Math.max(-127, Math.min(127, Math.round((wanted[j] as number) / scale)));
+        integers[start + j] = integer;
+        const error = (weight[start + j] as number) - integer * scale;
+        for (let k = j + 1, f = j * count + k; k < count; k++, f++) (wanted[k] as number) += (factors[f] as number) * error;
       }
     }
   }
@@ -37,21 +36,22 @@ export function compensatedIntegers(weight: Float32Array, scales: Float32Array, 
 }
 
 /**
- * How much of the error of weight j weight k > j is to make up for, at [k, j] (count, count): the covariance C (count, 128) of their inputs, damped, is
- * L D L^T with L^T their triangle of ones on the diagonal, so that e^T C e is the sum over k of D[k] times the square of what is left at k.
+ * How much of the error of weight j weight k > j is to make up for, at [j, k] (count, count): with these factors in F and ones on its diagonal the
+ * covariance (count, 128) of the inputs, damped, is F D F^T with a diagonal D, so that errors e cost the sum of D times the squares of F^T e, in which k
+ * has what is left of the errors of those before it.
  */
 function compensation(covariance: Float32Array): Float64Array {
   const count = covariance.length / GROUP;
-  const rest = Float64Array.from({ length: count * count }, (_, e) => covariance[Math.floor(e / count) * GROUP + (e % count)] as number);
+  const rest = new Float64Array(count * count);
+  for (let i = 0; i < count; i++) rest.set(covariance.subarray(i * GROUP, i * GROUP + count), i * count);
   let variance = 0;
-  for (let i = 0; i < count; i++) variance += rest[i * count + i] as number;
-  for (let i = 0; i < count; i++) (rest[i * count + i] as number) += (DAMPING * variance) / count || 1; // 1: of inputs that never vary
+  for (let i = 0; i < count; i++) variance += (rest[i * count + i] as number) / count;
+  for (let i = 0; i < count; i++) (rest[i * count + i] as number) += DAMPING * variance || 1; // 1: of inputs that never vary
   const factors = new Float64Array(count * count);
   for (let k = count - 1; k > 0; k--) {
-    const pivot = rest[k * count + k] as number;
-    for (let i = 0; i < k; i++) factors[k * count + i] = (rest[k * count + i] as number) / pivot;
     for (let i = 0; i < k; i++) {
-      const factor = factors[k * count + i] as number;
+      const factor = (rest[k * count + i] as number) / (rest[k * count + k] as number);
+      factors[i * count + k] = factor;
       for (let j = 0; j < k; j++) (rest[i * count + j] as number) -= factor * (rest[k * count + j] as number);
     }
   }

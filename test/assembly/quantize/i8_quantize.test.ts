@@ -38,7 +38,7 @@ function quantize(
     const heads = bench.output(new Uint8Array(headBytes), { shift });
     const y = bench.output(new Uint8Array(bytes), { shift });
     const from = bench.input(spaced, { shift });
-    const room = rotated ? bench.room(GROUP, { shift }) : 0;
+    const room = rotated ? bench.room(columns, { shift }) : 0;
     bench.engine.call('i8_quantize', LAYOUTS[form].number, rows, columns, from, stride, room, heads, y);
     return readRows(form, rows, columns, {
       heads: bench.engine.view(heads, headBytes).slice(),
