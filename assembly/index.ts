@@ -28,6 +28,7 @@ export { f32_bin_mean } from './norm/f32_bin_mean';
 export { f32_l2_norm } from './norm/f32_l2_norm';
 export { f32_layer_norm } from './norm/f32_layer_norm';
 export { f32_softmax } from './norm/f32_softmax';
+export { f32_rotate } from './quantize/f32_rotate';
 export { i8_probe } from './quantize/i8_probe';
 export { i8_layer_norm, i8_quantize } from './quantize/i8_quantize';
 export { f32_resample } from './resample/f32_resample';

@@ -36,7 +36,7 @@ export function i8_attention(
   const own = shares + <usize>strip * rowBytes(shareForm, keys);
   for (let first = 0; first < queries; first += strip) {
     const rows = min(strip, queries - first);
-    i8_quantize(form, rows, width, q + ((<usize>first * <usize>ldq) << 2), ldq, heads, integers);
+    i8_quantize(form, rows, width, q + ((<usize>first * <usize>ldq) << 2), ldq, 0, heads, integers);
     i8_gemm(form, rows, lds, width, heads, integers, k, scores, lds, Activation.None, own, PANELS);
     for (let row = 0; row < rows; row++) {
       const s = scores + (<usize>(row * lds) << 2);

@@ -1,9 +1,10 @@
 /**
- * i8_quantize(form, rows, columns, x, ldx, heads, y)
- *   x (rows, columns), rows ldx elements apart -> quantised rows (i8_form.ts): y, and heads, a scale and a summand for each group
+ * i8_quantize(form, rows, columns, x, ldx, room, heads, y)
+ *   x (rows, columns), rows ldx elements apart -> quantised rows (i8_form.ts): y, and heads, a scale and a summand for each group. room: 0, or a row of
+ *   floats, with which the rows are rotated before (f32_rotate.ts)
  *
  * i8_layer_norm(form, rows, columns, x, weight, bias, epsilon, room, heads, y)
- *   the same of the layer norm of x, rows columns elements apart; room: two rows of floats
+ *   the same of the rotated layer norm of x, rows columns elements apart; room: two rows of floats
  *
  * scale = (max - min) / 255 with 0 between min and max, z = round(-min / scale), q = round(x / scale + z), ties to even (Jacob et al. 2018,
  * "Quantization and training of neural networks for efficient integer-arithmetic-only inference"): 0 is exact and |x - scale (q - z)| <= 0.5001 scale.
@@ -12,10 +13,14 @@
  */
 import { f32_layer_norm } from '../norm/f32_layer_norm';
 import { loadTail } from '../simd';
+import { f32_rotate } from './f32_rotate';
 import { Form, GROUP, groupsOf, rowBytes, rowsOf, SMALLEST_SCALE, stepBytes } from './i8_form';
 
-export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, heads: usize, y: usize): void {
-  for (let row = 0; row < rows; row++, x += <usize>ldx << 2) quantizeRow(form, row, columns, x, heads, y);
+export function i8_quantize(form: Form, rows: i32, columns: i32, x: usize, ldx: i32, room: usize, heads: usize, y: usize): void {
+  for (let row = 0; row < rows; row++, x += <usize>ldx << 2) {
+    if (room) f32_rotate(1, columns, x, room);
+    quantizeRow(form, row, columns, room ? room : x, heads, y);
+  }
 }
 
 export function i8_layer_norm(
@@ -25,6 +30,7 @@ export function i8_layer_norm(
   for (let row = 0; row < rows; row += 2, x += 2 * bytes) {
     const count = min(2, rows - row);
     f32_layer_norm(count, columns, x, weight, bias, epsilon, room);
+    f32_rotate(count, columns, room, room);
     quantizeRow(form, row, columns, room, heads, y);
     if (count > 1) quantizeRow(form, row + 1, columns, room + bytes, heads, y);
   }

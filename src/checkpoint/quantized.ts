@@ -7,28 +7,38 @@ import type { Checkpoint } from './checkpoint.ts';
 import type { NamedTensor } from './safetensors.ts';
 
 /**
- * How weights of 8 bits stand in a checkpoint: `X.weight` as int8 (outputs, inputs, ...) and beside it `X.weight_scale`, float32 (outputs, groups), a
- * scale for every 128 inputs:
+ * How weights of 8 bits stand in a checkpoint. A convolution: `X.weight` as int8 (outputs, channels, height, width) and beside it `X.weight_scale`,
+ * float32 (outputs, groups), a scale for every 128 inputs, which count in the order height, width, channel:
  *
  *   weight[o, i] = weight_scale[o, floor(i / 128)] * integer[o, i]
  *
- * The inputs of a convolution, (outputs, channels, height, width), count in the order height, width, channel. All other tensors are floats as ever.
+ * A linear layer: `X.weight` as int8 (outputs, inputs) and beside it `X.weight_rotated_scale`, whose products stand for rotated weights: of each whole
+ * group of 128 the weights are the product with H, a symmetric matrix of 1, -1 and 0, what is left over is as above.
+ *
+ *   weight[o, 128 g + i] = sum over j of H[i, j] * weight_rotated_scale[o, g] * integer[o, 128 g + j]
+ *   H[i, j] = (-1)^(bits that floor(i / 4) and floor(j / 4) have in common) where i = j modulo 4, else 0
+ *
+ * All other tensors are floats as ever.
  */
-const SCALE = /\.weight_scale$/;
+const SCALE = /\.weight(_rotated)?_scale$/;
 
 /** Whether there are weights of 8 bits in a checkpoint. */
 export function isQuantized(checkpoint: Checkpoint): boolean {
-  return [...checkpoint.entries].some(([name, { dtype }]) => dtype === 'int8' && checkpoint.entries.has(scaleName(name)));
+  return [...checkpoint.entries.keys()].some((name) => scalesOf(checkpoint, name) !== undefined);
 }
 
 /** Whether a tensor only says what the integers of another mean. */
 export function isScale(checkpoint: Checkpoint, name: string): boolean {
-  return SCALE.test(name) && checkpoint.entries.get(name.replace(SCALE, '.weight'))?.dtype === 'int8';
+  const weight = checkpoint.entries.get(name.replace(SCALE, '.weight'));
+  return SCALE.test(name) && weight?.dtype === 'int8' && scaleName(name.replace(SCALE, '.weight'), weight.dims) === name;
 }
 
 /** The name of the scales of a weight, if there are any. */
 export function scalesOf(checkpoint: Checkpoint, name: string): string | undefined {
-  return isScale(checkpoint, scaleName(name)) && checkpoint.entries.has(scaleName(name)) ? scaleName(name) : undefined;
+  const weight = checkpoint.entries.get(name);
+  if (weight?.dtype !== 'int8') return undefined;
+  const scales = scaleName(name, weight.dims);
+  return isScale(checkpoint, scales) && checkpoint.entries.has(scales) ? scales : undefined;
 }
 
 /** Memory for the integers of one weight after the other: of their own they stay until the garbage collector looks, which is after the last. */
@@ -52,16 +62,18 @@ export async function readQuantized(
   name: string,
   { scales: known = new Map(), room = new IntegerRoom() }: { scales?: ReadonlyMap<string, Float32Array>; room?: IntegerRoom } = {},
 ): Promise<QuantizedWeight> {
-  if (!checkpoint.entries.has(scaleName(name))) {
+  const { dims } = checkpoint.get(name);
+  const scale = scaleName(name, dims);
+  if (!checkpoint.entries.has(scale)) {
     throw new CheckpointError(
-      `${checkpoint.name}: ${describe(name)}: expected float32, float16 or bfloat16, or int8 with scales, found int8 without ${describe(scaleName(name))}`,
+      `${checkpoint.name}: ${describe(name)}: expected float32, float16 or bfloat16, or int8 with scales, found int8 without ${describe(scale)}`,
     );
   }
-  const scales = known.get(scaleName(name)) ?? (await readScales(checkpoint, scaleName(name)));
-  const integers = room.take(sizeOf(checkpoint.get(name).dims));
+  const scales = known.get(scale) ?? (await readScales(checkpoint, scale));
+  const integers = room.take(sizeOf(dims));
   const bytes = new Uint8Array(integers.buffer, 0, integers.length);
   await checkpoint.stream(name, (piece, offset) => bytes.set(piece, offset));
-  return { integers, scales };
+  return { integers, scales, rotated: isRotated(dims) };
 }
 
 /** The tensors that stand for a weight of `dims`. */
@@ -70,7 +82,7 @@ export function quantizedTensors(name: string, dims: readonly number[], { intege
   return [
     { name, dtype: 'int8', dims, data: integers.slice() },
     {
-      name: scaleName(name),
+      name: scaleName(name, dims),
       dtype: 'float32',
       dims: [outputs, scales.length / outputs],
       data: scales.slice(),
@@ -96,6 +108,10 @@ export async function readScales(checkpoint: Checkpoint, name: string): Promise<
   return data;
 }
 
-function scaleName(weight: string): string {
-  return `${weight}_scale`;
+function isRotated(dims: readonly number[]): boolean {
+  return dims.length === 2;
+}
+
+function scaleName(weight: string, dims: readonly number[]): string {
+  return `${weight}${isRotated(dims) ? '_rotated' : ''}_scale`;
 }

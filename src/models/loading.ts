@@ -6,6 +6,7 @@ import type { ProgressCallback } from '../hub/progress.ts';
 import type { Parameter, Parameters } from '../nn/parameters.ts';
 import { truncatedNormal } from '../nn/random.ts';
 import type { Engine } from '../runtime/engine.ts';
+import type { InputStatistics } from '../tensor/matrix/calibration.ts';
 import { addressOf, type Float32, place } from '../tensor/place.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { allocateBlocks, residentBlocks, type StreamedBlocks } from './residency.ts';
@@ -18,8 +19,8 @@ export interface LoadOptions {
   calibration?: Calibration;
 }
 
-/** The mean (inputs) of the inputs of layers, by the names of their weights in the model. */
-export type Calibration = ReadonlyMap<string, Float32Array>;
+/** What is known of the inputs of layers, by the names of their weights in the model. */
+export type Calibration = ReadonlyMap<string, InputStatistics>;
 
 /** Which tensors of a checkpoint belong to a model: `rename` gives the parameter's name, or undefined for what the model passes over. */
 export type Rename = (tensor: string) => string | undefined;
@@ -58,10 +59,10 @@ export async function loadCheckpoint(
   for (const parameter of rest) parameter.allocate();
   allocateBlocks(engine, blocks, resident);
   const fill = async (parameter: Parameter): Promise<void> => {
-    const mean = parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined;
+    const inputs = parameters.dtype === 'int8' ? calibration?.get(parameter.name) : undefined;
     const name = sources.get(parameter) as string;
     try {
-      await loadParameter(engine, parameter, { checkpoint, name, scales, room }, mean);
+      await loadParameter(engine, parameter, { checkpoint, name, scales, room }, inputs);
     } catch (cause) {
       if (!(cause instanceof ArgumentError)) throw cause;
       throw new CheckpointError(`${checkpoint.name}: "${name}": ${cause.message}`, { cause }); // what a layer has against it
@@ -210,7 +211,7 @@ async function loadParameter(
   engine: Engine,
   parameter: Parameter,
   { checkpoint, name, ...kept }: { checkpoint: Checkpoint; name: string; scales: ReadonlyMap<string, Float32Array>; room: IntegerRoom },
-  mean: Float32Array | undefined,
+  inputs: InputStatistics | undefined,
 ): Promise<void> {
   const { dtype } = checkpoint.get(name);
   if (dtype === 'int8' && parameter.loadQuantized) return parameter.loadQuantized(await readQuantized(checkpoint, name, kept));
@@ -228,6 +229,6 @@ async function loadParameter(
         `${checkpoint.name}: "${name}": expected float32, float16 or bfloat16${parameter.loadQuantized ? ', or int8 with scales' : ''}, found ${dtype}`,
       );
     }
-    parameter.load(value, mean);
+    parameter.load(value, inputs);
   });
 }

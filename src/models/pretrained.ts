@@ -259,7 +259,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     } finally {
       for (const end of endings) end?.();
     }
-    return new Map([...observers].flatMap(([name, { mean }]) => (mean ? [[name, mean]] : [])));
+    return new Map([...observers].flatMap(([name, { statistics }]) => (statistics ? [[name, statistics]] : [])));
   }
 
   /**

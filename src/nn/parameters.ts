@@ -2,7 +2,7 @@ import { ArgumentError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { PANEL } from '../runtime/kernels.ts';
 import { repeat, type WeightOrder } from '../tensor/conv.ts';
-import { biasCorrection } from '../tensor/matrix/calibration.ts';
+import { biasCorrection, type InputStatistics } from '../tensor/matrix/calibration.ts';
 import { createMatrix } from '../tensor/matrix/createMatrix.ts';
 import type { PackedMatrix, QuantizedWeight, WeightDType } from '../tensor/matrix/packedMatrix.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../tensor/place.ts';
@@ -23,8 +23,8 @@ export interface Parameter {
   readonly bytes: number;
   /** Takes engine memory for it, once. */
   allocate(): void;
-  /** Copies the elements, of `dims`, to where the layer reads them; the mean of its inputs corrects what making them integers changes. */
-  load(value: Float32, mean?: Float32Array): void;
+  /** Copies the elements, of `dims`, to where the layer reads them; what is known of its inputs lets them become better integers. */
+  load(value: Float32, inputs?: InputStatistics): void;
   /** The same from integers, for a weight that is a matrix. */
   loadQuantized?(weight: QuantizedWeight): void;
   /** The elements as they were loaded, in memory of their own. */
@@ -50,7 +50,7 @@ interface Keeping<Form> {
   /** Default float32. */
   dtype?: WeightDType;
   allocate(): Form;
-  load(form: Form, value: Float32, mean?: Float32Array): void;
+  load(form: Form, value: Float32, inputs?: InputStatistics): void;
   loadQuantized?(form: Form, weight: QuantizedWeight): void;
   read(form: Form): Float32;
   readQuantized?(form: Form): QuantizedWeight | undefined;
@@ -125,7 +125,7 @@ export class Parameters {
     const step = Math.ceil(outputs / PANEL) * PANEL;
     let stack: PackedMatrix | undefined;
     const allocate = (): PackedMatrix => {
-      stack ??= createMatrix(this.engine, this.dtype, names.length * step, inputs);
+      stack ??= createMatrix(this.engine, this.dtype, names.length * step, inputs, { rotated: true });
       return stack;
     };
     for (const [i, name] of names.entries()) {
@@ -138,14 +138,12 @@ export class Parameters {
    * Declares a weight of `dims` that is kept as a matrix in another order, and a bias of as many numbers as `biases`, 0 for none, which is
    * repeated over the outputs of the matrix.
    */
-  orderedMatrix(
-    dims: readonly number[],
-    biases: number,
-    order: WeightOrder,
-    { dtype = this.dtype, allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs, order.width) }: MatrixOptions = {},
-  ): () => PackedMatrix {
+  orderedMatrix(dims: readonly number[], biases: number, order: WeightOrder, options: MatrixOptions = {}): () => PackedMatrix {
     const rowsAreOutputs = order.outputs === dims[0]; // so that a scale of a row belongs to an output of the checkpoint
-    const isMatrix = dims.length === 2; // the order is that of the checkpoint
+    const isMatrix = dims.length === 2; // the order is that of the checkpoint; others are convolutions, which rotating would cost more than it gives
+    const { dtype = this.dtype } = options;
+    const { allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs, { rotated: isMatrix, width: order.width }) } =
+      options;
     const reorder = (integers: Int8Array, to: (x: Float32) => Float32, from: readonly number[]): Int8Array =>
       isMatrix ? integers : Int8Array.from(to(new Tensor('float32', Float32Array.from(integers), from)).data);
     let lastBias: Float32 | undefined; // packing writes the bias too, and a checkpoint may give it first
@@ -161,11 +159,11 @@ export class Parameters {
     const matrix = this.declare<PackedMatrix>('weight', dims, 'normal', {
       dtype,
       allocate,
-      load: (packed, value, mean) =>
+      load: (packed, value, inputs) =>
         this.engine.scope(() => {
           const weight = order.toMatrix(placed(this.engine, value));
-          packed.pack(weight, lastBias);
-          correction = mean && dtype === 'int8' ? biasCorrection(weight, packed.unpack().weight, mean) : undefined;
+          packed.pack(weight, lastBias, inputs);
+          correction = inputs && dtype === 'int8' ? biasCorrection(weight, packed.unpack().weight, inputs.mean) : undefined;
           const corrected = correction && bias();
           if (corrected) packed.setBias(corrected);
         }),
@@ -220,9 +218,9 @@ export class Parameters {
       allocate: () => {
         form ??= allocate();
       },
-      load: (value, mean) => {
+      load: (value, inputs) => {
         checkDims(`weight "${full}"`, dims, value.dims);
-        load(get(), value, mean);
+        load(get(), value, inputs);
       },
       ...(loadQuantized && { loadQuantized: (weight) => loadQuantized(get(), weight) }),
       read: () => read(get()),

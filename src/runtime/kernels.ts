@@ -83,7 +83,8 @@ export interface Kernels {
   i8_unpack(n: number, k: number, width: number, source: Address, q: Address, scales: Address, bias: Address): void;
   i8_quantize_weights(n: number, k: number, group: number, x: Address, q: Address, scales: Address): void;
   i8_probe(w: number, x: number): number;
-  i8_quantize(form: number, rows: number, columns: number, x: Address, ldx: number, heads: Address, y: Address): void;
+  i8_quantize(form: number, rows: number, columns: number, x: Address, ldx: number, room: Address, heads: Address, y: Address): void;
+  f32_rotate(rows: number, columns: number, x: Address, y: Address): void;
   f32_pack(n: number, k: number, source: Address, stride: number, bias: Address, target: Address): void;
   f32_pack_rows(n: number, k: number, source: Address, stride: number, target: Address): void;
   f32_unpack(n: number, k: number, source: Address, target: Address, bias: Address): void;

@@ -100,7 +100,7 @@ const QUANTIZED = ((): Uint8Array<ArrayBuffer> => {
   const header = new TextEncoder().encode(
     JSON.stringify({
       'a.weight': { dtype: 'I8', shape: [2, 4], data_offsets: [0, 8] },
-      'a.weight_scale': { dtype: 'F32', shape: [2, 1], data_offsets: [8, 16] },
+      'a.weight_rotated_scale': { dtype: 'F32', shape: [2, 1], data_offsets: [8, 16] },
     }).padEnd(248),
   );
   return bytes(new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer), header, new Uint8Array(8), float32(1, 2));

@@ -367,21 +367,21 @@ test('a quantised file that is wrong is refused by the name of the tensor, whate
       await refuses(() => Dinov2Model.from_pretrained(source, dtype ? { dtype } : {}), CheckpointError as typeof Dinov2Error, ...parts);
     }
   };
-  await refused((t) => t.delete(`${QUERY}.weight_scale`), `"${QUERY}.weight"`, `int8 without "${QUERY}.weight_scale"`);
+  await refused((t) => t.delete(`${QUERY}.weight_rotated_scale`), `"${QUERY}.weight"`, `int8 without "${QUERY}.weight_rotated_scale"`);
   for (const count of [0, 11, 13, 144]) {
-    const found = `"${QUERY}.weight_scale": expected float32 [12,1], a scale for every 128 inputs, found float32 [${count}]`;
-    await refused((t) => t.set(`${QUERY}.weight_scale`, floats(...ones(count))), found);
+    const found = `"${QUERY}.weight_rotated_scale": expected float32 [12,1], a scale for every 128 inputs, found float32 [${count}]`;
+    await refused((t) => t.set(`${QUERY}.weight_rotated_scale`, floats(...ones(count))), found);
   }
   for (const value of [0, -0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
     await refused(
-      (t) => t.set(`${FC1}.weight_scale`, column(...ones(29), value)),
-      `"${FC1}.weight_scale": expected finite scales above 0, found ${value} at 29`,
+      (t) => t.set(`${FC1}.weight_rotated_scale`, column(...ones(29), value)),
+      `"${FC1}.weight_rotated_scale": expected finite scales above 0, found ${value} at 29`,
     );
   }
   const halves = new Tensor('float16', new Uint16Array(12).fill(15360), [12]);
-  await refused((t) => t.set(`${QUERY}.weight_scale`, halves), `"${QUERY}.weight_scale"`, 'found float16 [12]');
+  await refused((t) => t.set(`${QUERY}.weight_rotated_scale`, halves), `"${QUERY}.weight_rotated_scale"`, 'found float16 [12]');
   await refused((t) => t.set(`${QUERY}.input_scale`, floats(...ones(12))), `"${QUERY}.input_scale": expected no such tensor`);
-  await refused((t) => t.set(`${QUERY}.weight_scale_of`, floats(1)), `"${QUERY}.weight_scale_of": expected no such tensor`);
+  await refused((t) => t.set(`${QUERY}.weight_rotated_scale_of`, floats(1)), `"${QUERY}.weight_rotated_scale_of": expected no such tensor`);
   await refused((t) => t.set(`${QUERY}.bias_scale`, floats(1)), `"${QUERY}.bias_scale": expected no such tensor`);
   await refused((t) => t.set(`${QUERY}.weight`, new Tensor('int8', new Int8Array(132), [11, 12])), `"${QUERY}.weight": expected [12,12]`);
   for (const name of ['encoder.layer.0.norm1.bias', 'embeddings.cls_token', `${FC1}.bias`]) {

@@ -75,7 +75,7 @@ for (const dtype of WEIGHT_DTYPES) {
   RUNS[`convolutions in ${dtype}`] = (engine) =>
     [9, 77].flatMap((outputs) => {
       const order = convolutionOrder(outputs, 20, 3, 3);
-      const matrix = createMatrix(engine, dtype, order.outputs, order.inputs, order.width);
+      const matrix = createMatrix(engine, dtype, order.outputs, order.inputs, { width: order.width });
       matrix.pack(randomTensor([order.outputs, order.inputs], 25), randomTensor([outputs], 26));
       const [x, y] = on(engine, randomTensor([23, 21, 20], 27), randomTensor([23, 21, outputs], 28)) as [Float32, Float32];
       const options = { padding: 1, inputRelu: true } as const;

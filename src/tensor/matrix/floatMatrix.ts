@@ -9,6 +9,7 @@ import { type Band, paddedRows } from './band.ts';
 import { GROUP, groupsOf } from './int8Layout.ts';
 import { type Audience, type Cut, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { QuantizedRows } from './quantizedRows.ts';
+import { rotate } from './rotation.ts';
 
 /** What a slice has in common with the matrix it is of. */
 interface Shared {
@@ -248,11 +249,11 @@ function pack(engine: Engine, { outputs, inputs }: PackedMatrix, weight: Float32
 }
 
 /** The weights (outputs, inputs) that integers stand for. */
-export function dequantize({ integers, scales }: QuantizedWeight, outputs: number, inputs: number): Float32 {
+export function dequantize({ integers, scales, rotated }: QuantizedWeight, outputs: number, inputs: number): Float32 {
   const groups = groupsOf(inputs);
   const data = new Float32Array(outputs * inputs);
   for (let o = 0, e = 0; o < outputs; o++) {
     for (let i = 0; i < inputs; i++, e++) data[e] = (integers[e] as number) * (scales[o * groups + Math.floor(i / GROUP)] as number);
   }
-  return new Tensor('float32', data, [outputs, inputs]);
+  return new Tensor('float32', rotated ? rotate(data, inputs) : data, [outputs, inputs]);
 }

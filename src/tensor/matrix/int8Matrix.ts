@@ -1,19 +1,23 @@
 import type { Engine } from '../../runtime/engine.ts';
 import { type Activation, activationNumber, PANEL, PLACES_BYTES } from '../../runtime/kernels.ts';
 import type { Address } from '../../runtime/memory.ts';
+import { layerNorm } from '../ops.ts';
 import { addressOf, checkDims, type Float32, place, placed } from '../place.ts';
 import { Tensor } from '../tensor.ts';
 import { type Band, paddedRows } from './band.ts';
+import type { InputStatistics } from './calibration.ts';
 import { dequantize } from './floatMatrix.ts';
 import { FORMS, GROUP, groupsOf, headBytes, panelBytes, pixelBytes, productBytes, rowBytes, widenedBytes } from './int8Layout.ts';
 import { type Audience, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { QuantizedRows, quantizeNormalized, quantizeRows } from './quantizedRows.ts';
+import { ROTATED, rotateCovariance } from './rotation.ts';
+import { compensatedIntegers } from './rounding.ts';
 
 interface Int8Options {
-  readonly width?: number;
+  readonly rotated?: boolean;
+  readonly width?: number | undefined;
   /** What a slice has in common with the matrix it is of. */
-  readonly address?: Address;
-  readonly audience?: Audience;
+  readonly shared?: { readonly address: Address; readonly audience: Audience };
 }
 
 /** Bytes of panels that are widened at a time: a fifth of a common second-level cache. */
@@ -25,34 +29,43 @@ const ROOM_BYTES = 96 * 1024;
  */
 export class Int8Matrix extends PackedMatrix {
   readonly #address: Address;
+  readonly #rotated: boolean;
   readonly #width: number;
   readonly #panelBytes: number;
 
-  /** @param width of the inputs those of one place of a convolution's kernel, which is all that such a matrix is for; default all */
-  constructor(engine: Engine, outputs: number, inputs: number, { width = inputs, address, audience }: Int8Options = {}) {
-    super(engine, outputs, inputs, audience);
+  /**
+   * @param options `rotated`: whether integers are made of rotated weights and inputs (`rotation.ts`), which costs inputs one pass more; `width`: of the
+   * inputs those of one place of a convolution's kernel, which is all that such a matrix is for, default all
+   */
+  constructor(engine: Engine, outputs: number, inputs: number, { rotated = false, width = inputs, shared }: Int8Options = {}) {
+    super(engine, outputs, inputs, shared?.audience);
+    this.#rotated = rotated;
     this.#width = width;
     this.#panelBytes = panelBytes(inputs, width);
-    this.#address = address ?? engine.allocate(this.panels * this.#panelBytes);
+    this.#address = shared?.address ?? engine.allocate(this.panels * this.#panelBytes);
   }
 
   slice(first: number, outputs: number): Int8Matrix {
     const address = this.#address + (first / PANEL) * this.#panelBytes;
-    return new Int8Matrix(this.engine, outputs, this.inputs, {
-      address,
-      audience: this.audience,
-      width: this.#width,
-    });
+    const [rotated, width] = [this.#rotated, this.#width];
+    return new Int8Matrix(this.engine, outputs, this.inputs, { rotated, width, shared: { address, audience: this.audience } });
   }
 
-  pack(weight: Float32, bias?: Float32): void {
+  pack(weight: Float32, bias?: Float32, statistics?: InputStatistics): void {
     checkDims('weight', [this.outputs, this.inputs], weight.dims);
     if (bias) checkDims('bias', [this.outputs], bias.dims);
     const { engine, outputs, inputs } = this;
     engine.scope(() => {
       const integers = engine.allocate(outputs * inputs);
       const scales = place(engine, 'float32', [outputs, groupsOf(inputs)]);
-      engine.call('i8_quantize_weights', outputs, inputs, GROUP, addressOf(placed(engine, weight)), integers, addressOf(scales));
+      const from = this.#rotated ? place(engine, 'float32', weight.dims) : placed(engine, weight);
+      if (this.#rotated) engine.call('f32_rotate', outputs, inputs, addressOf(placed(engine, weight)), addressOf(from));
+      engine.call('i8_quantize_weights', outputs, inputs, GROUP, addressOf(from), integers, addressOf(scales));
+      if (statistics) {
+        const covariance = this.#rotated ? rotateCovariance(statistics.covariance) : statistics.covariance;
+        engine.write(integers, compensatedIntegers(from.data, scales.data, covariance));
+      }
+      if (this.#rotated) engine.write(addressOf(scales), scales.data.map(this.#unscaled));
       this.#pack(integers, scales, bias);
     });
   }
@@ -85,7 +98,8 @@ export class Int8Matrix extends PackedMatrix {
 
   normalized(x: Float32, weight: Float32, bias: Float32, epsilon: number): QuantizedRows {
     checkDims('x', [...x.dims.slice(0, -1), this.inputs], x.dims);
-    return quantizeNormalized(this.engine, x, { weight, bias, epsilon });
+    if (this.#rotated) return quantizeNormalized(this.engine, x, { weight, bias, epsilon });
+    return quantizeRows(this.engine, layerNorm(x, weight, bias, epsilon));
   }
 
   multiply(x: Operand, activation: Activation = 'none'): Float32 {
@@ -130,7 +144,7 @@ export class Int8Matrix extends PackedMatrix {
     const form = FORMS[engine.integerForm];
     const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / widenedBytes(k))));
     engine.scope(() => {
-      const { heads, address } = x instanceof QuantizedRows ? x : quantizeRows(engine, x);
+      const { heads, address } = x instanceof QuantizedRows ? x : quantizeRows(engine, x, { rotated: this.#rotated });
       const own = productBytes(form, k, panels);
       const room = engine.allocate(this.parts(rows, form.rows) * own);
       this.share(rows, form.rows, ({ firstRow, rows, firstPanel, columns, part }) => {
@@ -159,9 +173,15 @@ export class Int8Matrix extends PackedMatrix {
       engine.call('i8_unpack', outputs, inputs, this.#width, this.#address, place8, addressOf(scales), addressOf(bias));
       const integers = new Int8Array(outputs * inputs);
       engine.read(place8, integers);
-      return { integers, scales: scales.clone().data, bias: bias.clone() };
+      return { integers, scales: scales.clone().data, rotated: this.#rotated, bias: bias.clone() };
     });
   }
+
+  /** The scale of a group whose weights have been rotated. */
+  readonly #unscaled = (scale: number, e: number): number => {
+    const group = e % groupsOf(this.inputs);
+    return (group + 1) * GROUP <= this.inputs ? scale / ROTATED : scale;
+  };
 }
 
 /** Bytes behind an image of integers that are read, and mean nothing. */

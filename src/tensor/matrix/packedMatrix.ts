@@ -5,6 +5,7 @@ import type { KernelCall } from '../../runtime/threads.ts';
 import { checkDims, type Float32 } from '../place.ts';
 import { sizeOf, Tensor } from '../tensor.ts';
 import type { Band } from './band.ts';
+import type { InputStatistics } from './calibration.ts';
 import { groupsOf } from './int8Layout.ts';
 import type { QuantizedRows } from './quantizedRows.ts';
 
@@ -15,12 +16,17 @@ export type WeightDType = (typeof WEIGHT_DTYPES)[number];
 /** A left-hand side: numbers, or what {@link PackedMatrix.normalized} made of them. */
 export type Operand = Float32 | QuantizedRows;
 
-/** Integers of 8 bits that stand for weights: weight[o, i] = scales[o, floor(i / GROUP)] * integers[o, i]. */
+/**
+ * Integers of 8 bits that stand for weights: weight[o, i] = scales[o, floor(i / GROUP)] * integers[o, i], or if they are rotated what `rotate`
+ * (`rotation.ts`) makes of these products.
+ */
 export interface QuantizedWeight {
   /** (outputs, inputs), -127 to 127, row-major */
   readonly integers: Int8Array;
   /** (outputs, groups) */
   readonly scales: Float32Array;
+  /** Default false. */
+  readonly rotated?: boolean;
 }
 
 /** Who is shown the inputs of products. */
@@ -57,10 +63,13 @@ export abstract class PackedMatrix {
   /** `outputs` outputs from the `first` on, a multiple of 8, as a matrix of their own that shares the storage. */
   abstract slice(first: number, outputs: number): PackedMatrix;
 
-  /** Packs weight (outputs, inputs) and bias (outputs; none is zeros). */
-  abstract pack(weight: Float32, bias?: Float32): void;
+  /**
+   * Packs weight (outputs, inputs) and bias (outputs; none is zeros). What is known of the inputs makes integers better; what it makes of the mean of
+   * the outputs is for {@link biasCorrection}.
+   */
+  abstract pack(weight: Float32, bias?: Float32, inputs?: InputStatistics): void;
 
-  /** Packs weights that come as integers. */
+  /** Packs weights that come as integers: rotated if that is how this matrix, of integers, has them. */
   abstract packQuantized(weight: QuantizedWeight, bias?: Float32): void;
 
   /** Replaces the bias (outputs). */

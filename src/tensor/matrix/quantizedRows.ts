@@ -21,25 +21,28 @@ export class QuantizedRows {
   }
 }
 
-/** x (..., columns) as integers. */
-export function quantizeRows(engine: Engine, x: Float32): QuantizedRows {
+/** x (..., columns) as integers, rotated before if that is wanted. */
+export function quantizeRows(engine: Engine, x: Float32, { rotated = false }: { rotated?: boolean } = {}): QuantizedRows {
   const { number, rows, bytes } = FORMS[engine.integerForm];
   const quantized = new QuantizedRows(engine, x.dims);
   const columns = x.dims.at(-1) as number;
-  engine.parallel(sizeOf(x.dims.slice(0, -1)), rows, (first, count) => [
-    'i8_quantize',
-    number,
-    count,
-    columns,
-    addressOf(x) + first * columns * 4,
-    columns,
-    quantized.heads + first * headBytes(columns),
-    quantized.address + first * rowBytes(columns, bytes),
-  ]);
+  const all = sizeOf(x.dims.slice(0, -1));
+  engine.scope(() => {
+    const roomBytes = columns * 4;
+    const room = rotated ? engine.allocate(engine.parts(all, rows) * roomBytes) : 0;
+    engine.parallel(all, rows, (first, count, part) => [
+      ...(['i8_quantize', number, count, columns, addressOf(x) + first * columns * 4, columns] as const),
+      ...([
+        room && room + part * roomBytes,
+        quantized.heads + first * headBytes(columns),
+        quantized.address + first * rowBytes(columns, bytes),
+      ] as const),
+    ]);
+  });
   return quantized;
 }
 
-/** The same of the layer norm of x: weight and bias (columns). */
+/** The rotated layer norm of x as integers: weight and bias (columns). */
 export function quantizeNormalized(engine: Engine, x: Float32, norm: { weight: Float32; bias: Float32; epsilon: number }): QuantizedRows {
   const { number, rows, bytes } = FORMS[engine.integerForm];
   const columns = x.dims.at(-1) as number;

@@ -14,7 +14,7 @@ function quantized(bench: Bench, form: IntegerForm, pixel: Float32Array): Group[
   return bench.try(() => {
     const [headBytes, bytes] = [bytesOfHeads(form, 1, channels), bytesOfRows(form, 1, channels)];
     const [heads, y] = [bench.output(new Uint8Array(headBytes)), bench.output(new Uint8Array(bytes))];
-    bench.engine.call('i8_quantize', LAYOUTS[form].number, 1, channels, bench.input(pixel), channels, heads, y);
+    bench.engine.call('i8_quantize', LAYOUTS[form].number, 1, channels, bench.input(pixel), channels, 0, heads, y);
     const found = { heads: bench.engine.view(heads, headBytes).slice(), integers: bench.engine.view(y, bytes).slice() };
     return readRows(form, 1, channels, found)[0] as Group[];
   });

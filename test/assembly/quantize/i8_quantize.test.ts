@@ -16,6 +16,7 @@ interface Options {
   form?: IntegerForm;
   gap?: number;
   shift?: number;
+  rotated?: boolean;
 }
 
 type Groups = ReturnType<typeof readRows>[number];
@@ -26,7 +27,7 @@ function quantize(
   x: Float32Array,
   rows: number,
   columns: number,
-  { form = 'pairs', gap = 0, shift = 0 }: Options = {},
+  { form = 'pairs', gap = 0, shift = 0, rotated = false }: Options = {},
 ): Groups {
   const stride = columns + gap;
   const spaced = new Float32Array(rows * stride).fill(Number.NaN);
@@ -37,7 +38,8 @@ function quantize(
     const heads = bench.output(new Uint8Array(headBytes), { shift });
     const y = bench.output(new Uint8Array(bytes), { shift });
     const from = bench.input(spaced, { shift });
-    bench.engine.call('i8_quantize', LAYOUTS[form].number, rows, columns, from, stride, heads, y);
+    const room = rotated ? bench.room(columns, { shift }) : 0;
+    bench.engine.call('i8_quantize', LAYOUTS[form].number, rows, columns, from, stride, room, heads, y);
     return readRows(form, rows, columns, {
       heads: bench.engine.view(heads, headBytes).slice(),
       integers: bench.engine.view(y, bytes).slice(),
@@ -258,7 +260,29 @@ testKernels('i8_quantize gives a row the same bits whichever rows are beside it'
   }
 });
 
-testKernels('i8_layer_norm is i8_quantize of the layer norm, to the bit, in every form', (bench) => {
+testKernels('i8_quantize with room is i8_quantize of the rotated rows, to the bit, in every form', (bench) => {
+  fc.assert(
+    fc.property(
+      shape,
+      fc.constantFrom(0, GROUP - 1, GROUP, 3 * GROUP),
+      fc.constantFrom(...FORMS),
+      ({ rows, seed, ...rest }, more, form) => {
+        const columns = rest.columns + more;
+        const x = randomFloats(rows * columns, seed, 4);
+        const rotated = bench.try(() => {
+          const y = bench.room(x.length);
+          bench.engine.call('f32_rotate', rows, columns, bench.input(x), y);
+          return bench.read(y, x.length);
+        });
+        const options = { form, gap: rest.gap, shift: rest.shift };
+        assert.equal(quantize(bench, x, rows, columns, { ...options, rotated: true }), quantize(bench, rotated, rows, columns, options));
+      },
+    ),
+    { seed: 6, numRuns: 200 },
+  );
+});
+
+testKernels('i8_layer_norm is i8_quantize of the rotated layer norm, to the bit, in every form', (bench) => {
   fc.assert(
     fc.property(shape, fc.constantFrom(0, GROUP), fc.constantFrom(...FORMS), ({ rows, shift, seed, ...rest }, more, form) => {
       const columns = rest.columns + more;
@@ -270,7 +294,7 @@ testKernels('i8_layer_norm is i8_quantize of the layer norm, to the bit, in ever
         bench.engine.call('f32_layer_norm', rows, columns, bench.input(x), bench.input(weight), bench.input(bias), 1e-3, y);
         return bench.read(y, x.length);
       });
-      const expected = quantize(bench, normalized, rows, columns, { form });
+      const expected = quantize(bench, normalized, rows, columns, { form, rotated: true });
       bench.try(() => {
         const bytes = bytesOfRows(form, rows, columns);
         const places = [x, weight, bias].map((data) => bench.input(data, { shift })) as [number, number, number];

@@ -25,7 +25,7 @@ for (const dtype of WEIGHT_DTYPES) {
         assert.equal(await countArithmetic(engine, product), of(2 * 21 * 50 * 30));
         const convolution = (): unknown => {
           const order = convolutionOrder(11, 5, 3, 2);
-          const matrix = createMatrix(engine, dtype, order.outputs, order.inputs, order.width);
+          const matrix = createMatrix(engine, dtype, order.outputs, order.inputs, { width: order.width });
           matrix.pack(randomTensor([11, 30], 3));
           return convolve(engine, placed(engine, randomTensor([40, 30, 5], 4)), matrix, [3, 2]);
         };

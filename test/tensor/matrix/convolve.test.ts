@@ -28,7 +28,7 @@ const CONVOLUTIONS: readonly (readonly [image: Dims3, weight: Dims4, stride: num
 
 function matrixOf(engine: Engine, dtype: WeightDType, weight: Float32, bias?: Float32) {
   const order = convolutionOrder(...(weight.dims as unknown as [number, number, number, number]));
-  const matrix = createMatrix(engine, dtype, order.outputs, order.inputs, order.width);
+  const matrix = createMatrix(engine, dtype, order.outputs, order.inputs, { width: order.width });
   engine.scope(() => matrix.pack(order.toMatrix(weight), bias));
   return { matrix, weightOf: (packed: PackedMatrix) => order.toWeight(packed.unpack().weight).data };
 }

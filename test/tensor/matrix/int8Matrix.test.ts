@@ -3,12 +3,15 @@ import * as assert from 'uvu/assert';
 import { ShapeError } from '../../../src/errors.ts';
 import type { Engine } from '../../../src/runtime/engine.ts';
 import type { IntegerForm } from '../../../src/runtime/features.ts';
+import { biasCorrection, InputObserver, type InputStatistics } from '../../../src/tensor/matrix/calibration.ts';
 import { createMatrix } from '../../../src/tensor/matrix/createMatrix.ts';
-import { dequantize } from '../../../src/tensor/matrix/floatMatrix.ts';
+import { dequantize, Float32Matrix } from '../../../src/tensor/matrix/floatMatrix.ts';
 import { GROUP, groupsOf } from '../../../src/tensor/matrix/int8Layout.ts';
 import { Int8Matrix } from '../../../src/tensor/matrix/int8Matrix.ts';
-import type { QuantizedWeight } from '../../../src/tensor/matrix/packedMatrix.ts';
+import type { Operand, QuantizedWeight } from '../../../src/tensor/matrix/packedMatrix.ts';
 import { quantizeRows } from '../../../src/tensor/matrix/quantizedRows.ts';
+import { rotate } from '../../../src/tensor/matrix/rotation.ts';
+import { layerNorm } from '../../../src/tensor/ops.ts';
 import { type Float32, placed } from '../../../src/tensor/place.ts';
 import { Tensor } from '../../../src/tensor/tensor.ts';
 import { refuses } from '../../helpers.ts';
@@ -50,7 +53,11 @@ test('integers and scales are given back as they were packed, by a slice too, an
     ] as const) {
       const weight = quantized(outputs, inputs);
       const bias = randomTensor([outputs], 1);
-      for (const matrix of [new Int8Matrix(engine, outputs, inputs), new Int8Matrix(engine, outputs + 24, inputs).slice(24, outputs)]) {
+      const make = (rotated: boolean): Int8Matrix[] => [
+        new Int8Matrix(engine, outputs, inputs, { rotated }),
+        new Int8Matrix(engine, outputs + 24, inputs, { rotated }).slice(24, outputs),
+      ];
+      for (const matrix of [...make(false), ...make(true)]) {
         matrix.packQuantized(weight, bias);
         assertSameWeight(matrix.quantized(), weight);
         const unpacked = matrix.unpack();
@@ -59,7 +66,7 @@ test('integers and scales are given back as they were packed, by a slice too, an
           const group = Math.floor(e / inputs) * groupsOf(inputs) + Math.floor((e % inputs) / GROUP);
           return q * (weight.scales[group] as number);
         });
-        assertSameBits(unpacked.weight.data, expected, 'weight');
+        assertSameBits(unpacked.weight.data, matrix.quantized().rotated ? rotate(expected, inputs) : expected, 'weight');
         matrix.setBias(randomTensor([outputs], 9));
         assertSameWeight(matrix.quantized(), weight);
       }
@@ -69,10 +76,10 @@ test('integers and scales are given back as they were packed, by a slice too, an
 
 test('other kinds of number take integers as the floats that they stand for', async () => {
   await withEngine({}, (engine) => {
-    const weight = quantized(13, 7);
-    const floats = dequantize(weight, 13, 7);
     for (const dtype of ['float32', 'float16'] as const) {
-      const matrix = createMatrix(engine, dtype, 13, 7);
+      const weight = { ...quantized(13, GROUP + 7), rotated: dtype === 'float16' };
+      const floats = dequantize(weight, 13, GROUP + 7);
+      const matrix = createMatrix(engine, dtype, 13, GROUP + 7);
       matrix.packQuantized(weight, randomTensor([13], 1));
       assert.is(matrix.quantized(), undefined);
       assertSameBits(matrix.unpack().weight.data, floats.to(dtype).to('float32').data, dtype);
@@ -136,6 +143,68 @@ test('an outlier among the inputs or the weights costs its group precision, and 
     for (let row = 0; row < rows; row++) x.data[row * inputs + 3] = 500;
     for (let o = 0; o < outputs; o++) weight.data[o * inputs + 5] = 500;
     assert.ok(off(x, weight) < 1.01 * before, `${off(x, weight)} with outliers, ${before} without`);
+  });
+});
+
+test('an outlier among the inputs of a rotated matrix costs the others of its group less, and one among its weights', async () => {
+  await withEngine({}, (engine) => {
+    const [rows, outputs, inputs] = [7, 9, 2 * GROUP + 5];
+    const off = (x: Float32, weight: Float32, rotated: boolean): number => {
+      const matrix = new Int8Matrix(engine, outputs, inputs, { rotated });
+      matrix.pack(weight);
+      assertWithin(matrix.unpack().weight.data, weight.data, 0.6, 'the weights are given back as they were');
+      const found = on(engine, [x], (a) => matrix.multiply(a)).data;
+      const expected = reference.linear(x.data, weight.data, undefined, { rows, inputs, outputs });
+      return found.reduce((sum, value, e) => sum + Math.abs(value - (expected[e] as number)), 0) / found.length;
+    };
+    const [x, weight] = [randomTensor([rows, inputs], 1), randomTensor([outputs, inputs], 2)];
+    const none = off(x, weight, false);
+    assert.ok(off(x, weight, true) < 2 * none);
+    for (let row = 0; row < rows; row++) x.data[row * inputs + 3] = 100;
+    for (let o = 0; o < outputs; o++) weight.data[o * inputs + GROUP + 5] = 100;
+    assert.ok(off(x, weight, true) < 0.6 * off(x, weight, false), `${off(x, weight, true)}, not rotated ${off(x, weight, false)}`);
+  });
+});
+
+test('what is known of inputs makes a product nearer to that of floats, with rotated weights and without', async () => {
+  await withEngine({}, (engine) => {
+    const [rows, outputs, inputs] = [300, 8, GROUP + 40];
+    const patterns = randomTensor([4, inputs], 1);
+    const x = randomTensor([rows, inputs], 2, 0.05);
+    for (let r = 0; r < rows; r++)
+      for (let i = 0; i < inputs; i++) (x.data[r * inputs + i] as number) += patterns.data[(r % 4) * inputs + i] as number;
+    const observer = new InputObserver();
+    observer.see(x);
+    const weight = randomTensor([outputs, inputs], 3);
+    const expected = reference.linear(x.data, weight.data, undefined, { rows, inputs, outputs });
+    for (const rotated of [false, true]) {
+      const off = (statistics?: InputStatistics): number => {
+        const matrix = new Int8Matrix(engine, outputs, inputs, { rotated });
+        matrix.pack(weight, undefined, statistics);
+        const bias = biasCorrection(weight, matrix.unpack().weight, statistics?.mean ?? new Float32Array(inputs));
+        const y = new Float32Matrix(engine, outputs, inputs);
+        y.pack(matrix.unpack().weight, new Tensor('float32', bias, [outputs]));
+        return on(engine, [x], (a) => y.multiply(a)).data.reduce((sum, value, e) => sum + (value - (expected[e] as number)) ** 2, 0);
+      };
+      assert.ok(off(observer.statistics) < 0.2 * off(), `${off(observer.statistics)} of ${off()}`);
+    }
+  });
+});
+
+test('layer norms are made integers as the matrix reads them: the product is that of the norm in floats, to the bit', async () => {
+  await withEngine({}, (engine) => {
+    const [inputs, outputs] = [GROUP + 12, 11];
+    const [gamma, beta] = [randomTensor([inputs], 1), randomTensor([inputs], 2)];
+    for (const rotated of [false, true]) {
+      const matrix = new Int8Matrix(engine, outputs, inputs, { rotated });
+      matrix.pack(randomTensor([outputs, inputs], 3));
+      const run = (compute: (x: Float32, weight: Float32, bias: Float32) => Operand): Float32Array =>
+        on(engine, [randomTensor([5, inputs], 4), gamma, beta], (x, weight, bias) => matrix.multiply(compute(x, weight, bias))).data;
+      assertSameBits(
+        run((x, weight, bias) => matrix.normalized(x, weight, bias, 1e-6)),
+        run((x, weight, bias) => layerNorm(x, weight, bias, 1e-6)),
+      );
+    }
   });
 });
 
