@@ -10,7 +10,7 @@ import { dequantize } from './floatMatrix.ts';
 import { FORMS, GROUP, groupsOf, headBytes, panelBytes, pixelBytes, productBytes, rowBytes, widenedBytes } from './int8Layout.ts';
 import { type Audience, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { QuantizedRows, quantizeNormalized, quantizeRows } from './quantizedRows.ts';
-import { ROTATED, rotateCovariance } from './rotation.ts';
+import { ROTATED, rotate, rotateCovariance } from './rotation.ts';
 import { compensatedIntegers } from './rounding.ts';
 
 interface Int8Options {
@@ -22,6 +22,9 @@ interface Int8Options {
 
 /** Bytes of panels that are widened at a time: a fifth of a common second-level cache. */
 const ROOM_BYTES = 96 * 1024;
+
+/** Bytes of weights that are rotated at a time. */
+const STRIP_BYTES = 16 * 1024;
 
 /**
  * Weights as integers of 8 bits with a scale for every {@link GROUP} of an output (`assembly/gemm/i8_pack.ts`). Inputs are made integers too, with a
@@ -58,16 +61,29 @@ export class Int8Matrix extends PackedMatrix {
     engine.scope(() => {
       const integers = engine.allocate(outputs * inputs);
       const scales = place(engine, 'float32', [outputs, groupsOf(inputs)]);
-      const from = this.#rotated ? place(engine, 'float32', weight.dims) : placed(engine, weight);
-      if (this.#rotated) engine.call('f32_rotate', outputs, inputs, addressOf(placed(engine, weight)), addressOf(from));
-      engine.call('i8_quantize_weights', outputs, inputs, GROUP, addressOf(from), integers, addressOf(scales));
+      this.#quantize(placed(engine, weight), integers, addressOf(scales));
       if (statistics) {
+        const from = this.#rotated ? rotate(weight.data.slice(), inputs) : weight.data;
         const covariance = this.#rotated ? rotateCovariance(statistics.covariance) : statistics.covariance;
-        engine.write(integers, compensatedIntegers(from.data, scales.data, covariance));
+        engine.write(integers, compensatedIntegers(from, scales.data, covariance));
       }
       if (this.#rotated) engine.write(addressOf(scales), scales.data.map(this.#unscaled));
       this.#pack(integers, scales, bias);
     });
+  }
+
+  /** Integers (outputs, inputs) and scales (outputs, groups) of a weight, rotated some rows at a time: a copy of all would be the most memory of loading. */
+  #quantize(weight: Float32, integers: Address, scales: Address): void {
+    const { engine, outputs, inputs } = this;
+    const step = this.#rotated ? Math.max(1, Math.floor(STRIP_BYTES / (4 * Math.max(1, inputs)))) : outputs;
+    const room = this.#rotated ? engine.allocate(Math.min(step, outputs) * inputs * 4) : 0;
+    for (let first = 0; first < outputs; first += step) {
+      const rows = Math.min(step, outputs - first);
+      const from = addressOf(weight) + first * inputs * 4;
+      if (this.#rotated) engine.call('f32_rotate', rows, inputs, from, room);
+      const to = [integers + first * inputs, scales + first * groupsOf(inputs) * 4] as const;
+      engine.call('i8_quantize_weights', rows, inputs, GROUP, this.#rotated ? room : from, ...to);
+    }
   }
 
   packQuantized(weight: QuantizedWeight, bias?: Float32): void {
