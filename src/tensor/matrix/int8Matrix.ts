@@ -9,11 +9,14 @@ import { dequantize } from './floatMatrix.ts';
 import { FORMS, GROUP, groupsOf, headBytes, panelBytes, productBytes, rowBytes, widenedBytes } from './int8Layout.ts';
 import { type Audience, type Operand, PackedMatrix, type QuantizedWeight } from './packedMatrix.ts';
 import { QuantizedRows, quantizeNormalized, quantizeRows } from './quantizedRows.ts';
-import { ROTATED, rotateCovariance } from './rotation.ts';
+import { ROTATED, rotate, rotateCovariance } from './rotation.ts';
 import { compensatedIntegers } from './rounding.ts';
 
 /** Bytes of panels that are widened at a time: a fifth of a common second-level cache. */
 const ROOM_BYTES = 96 * 1024;
+
+/** Bytes of weights that are rotated at a time. */
+const ROTATED_BYTES = 16 * 1024;
 
 /**
  * Weights as integers of 8 bits with a scale for every {@link GROUP} of an output (`assembly/gemm/i8_pack.ts`). Inputs are made integers too, with a
@@ -47,12 +50,13 @@ export class Int8Matrix extends PackedMatrix {
     engine.scope(() => {
       const integers = engine.allocate(outputs * inputs);
       const scales = place(engine, 'float32', [outputs, groupsOf(inputs)]);
-      const from = this.#rotated ? place(engine, 'float32', weight.dims) : placed(engine, weight);
-      if (this.#rotated) engine.call('f32_rotate', outputs, inputs, addressOf(placed(engine, weight)), addressOf(from));
-      engine.call('i8_quantize_weights', outputs, inputs, GROUP, addressOf(from), integers, addressOf(scales));
+      const from = placed(engine, weight);
+      if (this.#rotated) this.#quantizeRotated(from, integers, addressOf(scales));
+      else engine.call('i8_quantize_weights', outputs, inputs, GROUP, addressOf(from), integers, addressOf(scales));
       if (statistics) {
         const covariance = this.#rotated ? rotateCovariance(statistics.covariance) : statistics.covariance;
-        engine.write(integers, compensatedIntegers(from.data, scales.data, covariance));
+        const data = this.#rotated ? rotate(from.data, inputs) : from.data;
+        engine.write(integers, compensatedIntegers(data, scales.data, covariance));
       }
       if (this.#rotated) engine.write(addressOf(scales), scales.data.map(this.#unscaled));
       this.#pack(integers, scales, bias);
@@ -139,6 +143,18 @@ export class Int8Matrix extends PackedMatrix {
       engine.read(place8, integers);
       return { integers, scales: scales.clone().data, rotated: this.#rotated, bias: bias.clone() };
     });
+  }
+
+  /** Integers and scales of rotated weights, so many rows at a time that they take no memory worth a word. */
+  #quantizeRotated(weight: Float32, integers: Address, scales: Address): void {
+    const { engine, outputs, inputs } = this;
+    const step = Math.max(1, Math.min(outputs, Math.floor(ROTATED_BYTES / (4 * inputs))));
+    const room = engine.allocate(step * inputs * 4);
+    for (let first = 0; first < outputs; first += step) {
+      const count = Math.min(step, outputs - first);
+      engine.call('f32_rotate', count, inputs, addressOf(weight) + first * inputs * 4, room);
+      engine.call('i8_quantize_weights', count, inputs, GROUP, room, integers + first * inputs, scales + first * groupsOf(inputs) * 4);
+    }
   }
 
   /** The scale of a group whose weights have been rotated. */
