@@ -159,6 +159,9 @@ function casesOf(engine: Engine): Case[] {
     gemm('S, fc1 with GELU', 257, 384, 1536, 'gelu'),
     ...SHAPES.map(([what, m, k, n]) => integers(what, m, k, n)),
     numbers('i8_quantize 257 x 1536', 257 * 1536, () => engine.scope(() => quantizeRows(engine, image(257, 1536)))),
+    numbers('i8_quantize 257 x 1536, rotated', 257 * 1536, () =>
+      engine.scope(() => quantizeRows(engine, image(257, 1536), { rotated: true })),
+    ),
     attention(257),
     attention(1370),
     convolution('DPT, fusion', 46, 256, 256),

@@ -16,7 +16,7 @@ import type { NamedTensor } from './safetensors.ts';
  * group of 128 the weights are the product with H, a symmetric matrix of 1, -1 and 0, what is left over is as above.
  *
  *   weight[o, 128 g + i] = sum over j of H[i, j] * weight_rotated_scale[o, g] * integer[o, 128 g + j]
- *   H[i, j] = (-1)^(bits that floor(i / 4) and floor(j / 4) have in common) where i = j modulo 4, else 0
+ *   H = R (x) [1 1; 1 -1] (x) R (x) I_4 (Kronecker products), R = [1 1 1 -1; 1 -1 1 1; 1 1 -1 1; -1 1 1 1]
  *
  * All other tensors are floats as ever.
  */

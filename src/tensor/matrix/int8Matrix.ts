@@ -24,7 +24,7 @@ interface Int8Options {
 const ROOM_BYTES = 96 * 1024;
 
 /** Bytes of weights that are rotated at a time. */
-const STRIP_BYTES = 16 * 1024;
+const ROTATED_BYTES = 16 * 1024;
 
 /**
  * Weights as integers of 8 bits with a scale for every {@link GROUP} of an output (`assembly/gemm/i8_pack.ts`). Inputs are made integers too, with a
@@ -61,29 +61,17 @@ export class Int8Matrix extends PackedMatrix {
     engine.scope(() => {
       const integers = engine.allocate(outputs * inputs);
       const scales = place(engine, 'float32', [outputs, groupsOf(inputs)]);
-      this.#quantize(placed(engine, weight), integers, addressOf(scales));
+      const from = placed(engine, weight);
+      if (this.#rotated) this.#quantizeRotated(from, integers, addressOf(scales));
+      else engine.call('i8_quantize_weights', outputs, inputs, GROUP, addressOf(from), integers, addressOf(scales));
       if (statistics) {
-        const from = this.#rotated ? rotate(weight.data.slice(), inputs) : weight.data;
         const covariance = this.#rotated ? rotateCovariance(statistics.covariance) : statistics.covariance;
-        engine.write(integers, compensatedIntegers(from, scales.data, covariance));
+        const data = this.#rotated ? rotate(from.data, inputs) : from.data;
+        engine.write(integers, compensatedIntegers(data, scales.data, covariance));
       }
       if (this.#rotated) engine.write(addressOf(scales), scales.data.map(this.#unscaled));
       this.#pack(integers, scales, bias);
     });
-  }
-
-  /** Integers (outputs, inputs) and scales (outputs, groups) of a weight, rotated some rows at a time: a copy of all would be the most memory of loading. */
-  #quantize(weight: Float32, integers: Address, scales: Address): void {
-    const { engine, outputs, inputs } = this;
-    const step = this.#rotated ? Math.max(1, Math.floor(STRIP_BYTES / (4 * Math.max(1, inputs)))) : outputs;
-    const room = this.#rotated ? engine.allocate(Math.min(step, outputs) * inputs * 4) : 0;
-    for (let first = 0; first < outputs; first += step) {
-      const rows = Math.min(step, outputs - first);
-      const from = addressOf(weight) + first * inputs * 4;
-      if (this.#rotated) engine.call('f32_rotate', rows, inputs, from, room);
-      const to = [integers + first * inputs, scales + first * groupsOf(inputs) * 4] as const;
-      engine.call('i8_quantize_weights', rows, inputs, GROUP, this.#rotated ? room : from, ...to);
-    }
   }
 
   packQuantized(weight: QuantizedWeight, bias?: Float32): void {
@@ -191,6 +179,18 @@ export class Int8Matrix extends PackedMatrix {
       engine.read(place8, integers);
       return { integers, scales: scales.clone().data, rotated: this.#rotated, bias: bias.clone() };
     });
+  }
+
+  /** Integers and scales of rotated weights, so many rows at a time that they take no memory worth a word. */
+  #quantizeRotated(weight: Float32, integers: Address, scales: Address): void {
+    const { engine, outputs, inputs } = this;
+    const step = Math.max(1, Math.min(outputs, Math.floor(ROTATED_BYTES / (4 * inputs))));
+    const room = engine.allocate(step * inputs * 4);
+    for (let first = 0; first < outputs; first += step) {
+      const count = Math.min(step, outputs - first);
+      engine.call('f32_rotate', count, inputs, addressOf(weight) + first * inputs * 4, room);
+      engine.call('i8_quantize_weights', count, inputs, GROUP, room, integers + first * inputs, scales + first * groupsOf(inputs) * 4);
+    }
   }
 
   /** The scale of a group whose weights have been rotated. */

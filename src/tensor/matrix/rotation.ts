@@ -28,14 +28,28 @@ export function rotateCovariance(covariance: Float32Array): Float32Array {
 }
 
 function rotateGroup(data: Float32Array, first: number): void {
-  const end = first + GROUP;
-  for (let apart = GROUP / 2; apart >= GROUP / ROTATED; apart /= 2) {
-    for (let run = first; run < end; run += 2 * apart) {
-      for (let i = run; i < run + apart; i++) {
-        const [a, b] = [data[i] as number, data[i + apart] as number];
-        data[i] = a + b;
-        data[i + apart] = a - b;
-      }
+  rotateFours(data, first, GROUP / 4);
+  for (let run = first; run < first + GROUP; run += 32) {
+    for (let i = run; i < run + 16; i++) {
+      const [a, b] = [data[i] as number, data[i + 16] as number];
+      data[i] = a + b;
+      data[i + 16] = a - b;
+    }
+  }
+  rotateFours(data, first, 4);
+}
+
+/** Numbers of a group that are so far apart, four by four, by R. */
+function rotateFours(data: Float32Array, first: number, apart: number): void {
+  for (let run = first; run < first + GROUP; run += 4 * apart) {
+    for (let i = run; i < run + apart; i++) {
+      const [a, b, c, d] = [data[i], data[i + apart], data[i + 2 * apart], data[i + 3 * apart]] as [number, number, number, number];
+      const [far, near] = [Math.fround(a + c), Math.fround(b - d)];
+      const [farOff, nearOff] = [Math.fround(a - c), Math.fround(b + d)];
+      data[i] = far + near;
+      data[i + apart] = far - near;
+      data[i + 2 * apart] = farOff + nearOff;
+      data[i + 3 * apart] = nearOff - farOff;
     }
   }
 }

@@ -16,13 +16,18 @@ function rotated(bench: Bench, x: Float32Array, rows: number, columns: number, {
   });
 }
 
-/** Element [i, j] of H, by its definition. */
+const R = [
+  [1, 1, 1, -1],
+  [1, -1, 1, 1],
+  [1, 1, -1, 1],
+  [-1, 1, 1, 1],
+] as const;
+
+/** Element [i, j] of H = R (x) H_2 (x) R (x) I_4. */
 function h(i: number, j: number): number {
   if (i % 4 !== j % 4) return 0;
-  let common = (i >> 2) & (j >> 2);
-  let sign = 1;
-  for (; common; common &= common - 1) sign = -sign;
-  return sign;
+  const r = (shift: number): number => R[(i >> shift) & 3]?.[(j >> shift) & 3] as number;
+  return r(5) * (((i & j) >> 4) & 1 ? -1 : 1) * r(2);
 }
 
 testKernels('f32_rotate multiplies every whole group with H, and leaves the rest of a row as it is', (bench) => {
