@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { Dinov2Model, Tensor } from '../../src/index.ts';
 import type { Parameters } from '../../src/nn/parameters.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
@@ -59,7 +60,7 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
     for (const dtype of options.dtypes) bares.push(await bareOf(name, size, dtype, engine));
     const machines = await Machine.of(engine.build, threads.includes(1) && threads.length > 1 ? threads : []);
     const { timings, rounds, ratio } = await interleave(
-      [...running.map(({ process }) => ({ time: () => process.run() })), ...bares, ...machines],
+      [...running.map(({ process }) => rested(process, threads)), ...bares, ...machines],
       budget,
     );
     for (const machine of machines) await machine.stop();
@@ -81,6 +82,19 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
     });
     return { model: name, size, rounds, results, skipped: bench.skipped, least, scaling };
   });
+}
+
+/** Milliseconds in which threads of others that look for more work, after theirs has ended, go to sleep: they would take a processor. */
+const REST = 100;
+
+/** A process, after a rest where there are some that have threads. */
+function rested(process: EngineProcess, threads: readonly number[]): Candidate {
+  return {
+    async time() {
+      if (threads.some((count) => count > 1)) await setTimeout(REST);
+      return process.run();
+    },
+  };
 }
 
 /** The arithmetic of a model at a size in a dtype, as bare multiply-adds. */
