@@ -3,6 +3,9 @@ import { patchify } from '../tensor/ops.ts';
 import type { Float32 } from '../tensor/place.ts';
 import type { Parameters } from './parameters.ts';
 
+/** Narrower models, which take little time anyway, lose by patches of 8 bits. */
+const NARROW = 64;
+
 /** A convolution whose stride is its kernel: each patch of pixels becomes one token (Dosovitskiy et al. 2020). */
 export class PatchEmbedding {
   readonly #projection: () => PackedMatrix;
@@ -11,7 +14,7 @@ export class PatchEmbedding {
   constructor(p: Parameters, channels: number, patch: readonly [height: number, width: number], width: number) {
     this.#projection = p.at('projection').matrix(width, [channels, ...patch], {
       bias: true,
-      dtype: p.dtype === 'int8' ? 'float32' : p.dtype, // few weights, on which all else depends
+      dtype: p.dtype === 'int8' && width < NARROW ? 'float32' : p.dtype,
     });
     this.#patch = patch;
   }
