@@ -113,6 +113,7 @@ export class Parameters {
       inputs: columns,
       toMatrix: (weight: Float32) => weight.reshape(outputs, columns),
       toWeight: (matrix: Float32) => matrix.reshape(outputs, ...inputs),
+      isSame: true,
     };
     return this.orderedMatrix([outputs, ...inputs], bias ? outputs : 0, order, options);
   }
@@ -140,12 +141,12 @@ export class Parameters {
    */
   orderedMatrix(dims: readonly number[], biases: number, order: WeightOrder, options: MatrixOptions = {}): () => PackedMatrix {
     const rowsAreOutputs = order.outputs === dims[0]; // so that a scale of a row belongs to an output of the checkpoint
-    const isMatrix = dims.length === 2; // the order is that of the checkpoint; others are convolutions, which rotating would cost more than it gives
+    const isMatrix = dims.length === 2; // others are convolutions, which rotating would cost more than it gives
     const { dtype = this.dtype } = options;
     const { allocate = () => createMatrix(this.engine, dtype, order.outputs, order.inputs, { rotated: isMatrix, width: order.width }) } =
       options;
     const reorder = (integers: Int8Array, to: (x: Float32) => Float32, from: readonly number[]): Int8Array =>
-      isMatrix ? integers : Int8Array.from(to(new Tensor('float32', Float32Array.from(integers), from)).data);
+      order.isSame ? integers : Int8Array.from(to(new Tensor('float32', Float32Array.from(integers), from)).data);
     let lastBias: Float32 | undefined; // packing writes the bias too, and a checkpoint may give it first
     let correction: Float32Array | undefined; // of the bias, for what rounding the weights changed
     const bias = (): Float32 | undefined =>

@@ -20,6 +20,8 @@ export interface WeightOrder {
   readonly width?: number;
   toMatrix(weight: Float32): Float32;
   toWeight(matrix: Float32): Float32;
+  /** Whether both have their elements in one order. */
+  readonly isSame?: boolean;
 }
 
 export interface ConvolutionOptions {
