@@ -62,8 +62,8 @@ const SHARE = memory.data<f32>([
 ]);
 
 /**
- * x (keys) becomes e^z, z = scale (x - max x), within 4e-6 of itself, a sixteenth of a step of the integers, which go to a row of theirs; returns the
- * sum of e^z. The constants are read before the loop, which leaves them in registers.
+ * x (keys) becomes e^z, z = scale (x - max x), within 4e-6 and |z| 1.2e-7 of itself, of 1 a fifteenth of a step of the integers, which go to a row of
+ * theirs; returns the sum of e^z. The constants are read before the loop, which leaves them in registers.
  */
 function sharesOf(form: Form, row: i32, keys: i32, x: usize, scale: f32, y: usize): f32 {
   const within = row % rowsOf(form);

@@ -49,7 +49,7 @@ export function f32_exponentials(columns: i32, x: usize, scale: f32, y: usize): 
   return sum;
 }
 
-/** The largest of a row; NaN if one is NaN. */
+/** The largest of a row; a NaN in it may be passed over, and is for who computes with the row. */
 export function f32_largest(columns: i32, x: usize): f32 {
   const whole = (<usize>columns & ~3) << 2;
   const end = <usize>columns << 2;

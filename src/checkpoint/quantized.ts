@@ -8,7 +8,8 @@ import type { NamedTensor } from './safetensors.ts';
 
 /**
  * How weights of 8 bits stand in a checkpoint. A convolution: `X.weight` as int8 (outputs, channels, height, width) and beside it `X.weight_scale`,
- * float32 (outputs, groups), a scale for every 128 inputs, which count in the order height, width, channel:
+ * float32 (outputs, groups), a scale for every 128 inputs, which count in the order height, width, channel (of the patch embedding in that of the file:
+ * channel, height, width):
  *
  *   weight[o, i] = weight_scale[o, floor(i / 128)] * integer[o, i]
  *

@@ -307,6 +307,31 @@ test('a calibrated model keeps what is no int8 as it was, and is loaded from its
   });
 });
 
+test('patches are of 8 bits from a width of 64 on, their scales in the order of the file, as its documentation says', async () => {
+  await withFolder(async (folder) => {
+    const name = 'embeddings.patch_embeddings.projection.weight';
+    for (const hidden_size of [48, 64]) {
+      const model = new Dinov2Model(
+        { ...TINY, hidden_size, num_attention_heads: 2, patch_size: 14, image_size: 28 },
+        { seed: 1, dtype: 'int8' },
+      );
+      await model.save_pretrained(folder);
+      const checkpoint = await openCheckpoint(join(folder, 'model.safetensors'));
+      const { dims, data } = await checkpoint.read(name);
+      assert.is(checkpoint.entries.has(`${name}_scale`), hidden_size === 64);
+      const inputs = (dims[1] as number) * 14 * 14;
+      const groups = Math.ceil(inputs / 128);
+      const scales = hidden_size === 64 ? (await checkpoint.read(`${name}_scale`)).data : new Float32Array(hidden_size * groups).fill(1);
+      const weight = Float32Array.from(data as Float32Array, (x, e) => {
+        return x * (scales[Math.floor(e / inputs) * groups + Math.floor((e % inputs) / 128)] as number);
+      });
+      assertSameBits(new Map(model.weights()).get(name)?.data as Float32Array, weight, `${hidden_size} wide`);
+      await checkpoint.close();
+      model.dispose();
+    }
+  });
+});
+
 test('weights of zeros are saved as int8 with scales that are read back', async () => {
   await withFolder(async (folder) => {
     const zero = new Dinov2Model({ ...TINY, initializer_range: 0 }, { dtype: 'int8' });

@@ -1,3 +1,4 @@
+import { ShapeError } from '../../errors.ts';
 import type { Engine } from '../../runtime/engine.ts';
 import { type Activation, activationNumber, PANEL, PLACES_BYTES } from '../../runtime/kernels.ts';
 import type { Address } from '../../runtime/memory.ts';
@@ -145,6 +146,9 @@ export class Int8Matrix extends PackedMatrix {
   #product(rows: number, x: Operand, c: Address, activation: number, scale: Address = 0): void {
     const { engine, inputs: k, outputs: n } = this;
     checkDims('x: of a matrix that is not of a convolution', [this.#width], [k]);
+    if (x instanceof QuantizedRows && x.rotated !== this.#rotated) {
+      throw new ShapeError(`x: expected rows quantised for a matrix that is ${this.#rotated ? 'rotated' : 'not rotated'}, found others`);
+    }
     const form = FORMS[engine.integerForm];
     const panels = Math.max(1, Math.min(this.panels, Math.floor(ROOM_BYTES / widenedBytes(k))));
     engine.scope(() => {

@@ -8,12 +8,15 @@ import { FORMS, headBytes, rowBytes } from './int8Layout.ts';
 export class QuantizedRows {
   /** (..., columns) */
   readonly dims: readonly number[];
+  /** Whether they are integers of rotated rows, which rotated weights are for. */
+  readonly rotated: boolean;
   readonly heads: Address;
   readonly address: Address;
 
-  constructor(engine: Engine, dims: readonly number[]) {
+  constructor(engine: Engine, dims: readonly number[], { rotated }: { rotated: boolean }) {
     const { rows, bytes } = FORMS[engine.integerForm];
     this.dims = dims;
+    this.rotated = rotated;
     const columns = dims.at(-1) as number;
     const padded = Math.ceil(sizeOf(dims.slice(0, -1)) / rows) * rows;
     this.heads = engine.allocate(padded * headBytes(columns));
@@ -24,7 +27,7 @@ export class QuantizedRows {
 /** x (..., columns) as integers, rotated before if that is wanted. */
 export function quantizeRows(engine: Engine, x: Float32, { rotated = false }: { rotated?: boolean } = {}): QuantizedRows {
   const { number, rows, bytes } = FORMS[engine.integerForm];
-  const quantized = new QuantizedRows(engine, x.dims);
+  const quantized = new QuantizedRows(engine, x.dims, { rotated });
   const columns = x.dims.at(-1) as number;
   const all = sizeOf(x.dims.slice(0, -1));
   engine.scope(() => {
@@ -48,7 +51,7 @@ export function quantizeNormalized(engine: Engine, x: Float32, norm: { weight: F
   const columns = x.dims.at(-1) as number;
   checkDims('layerNorm: weight', [columns], norm.weight.dims);
   checkDims('layerNorm: bias', [columns], norm.bias.dims);
-  const quantized = new QuantizedRows(engine, x.dims);
+  const quantized = new QuantizedRows(engine, x.dims, { rotated: true });
   const all = sizeOf(x.dims.slice(0, -1));
   engine.scope(() => {
     const roomBytes = 2 * columns * 4;

@@ -152,7 +152,8 @@ test('an outlier among the inputs of a rotated matrix costs the others of its gr
     const off = (x: Float32, weight: Float32, rotated: boolean): number => {
       const matrix = new Int8Matrix(engine, outputs, inputs, { rotated });
       matrix.pack(weight);
-      assertWithin(matrix.unpack().weight.data, weight.data, 0.6, 'the weights are given back as they were');
+      const isWild = weight.data.includes(100);
+      assertWithin(matrix.unpack().weight.data, weight.data, isWild ? 0.6 : 0.04, 'the weights are given back as they were');
       const found = on(engine, [x], (a) => matrix.multiply(a)).data;
       const expected = reference.linear(x.data, weight.data, undefined, { rows, inputs, outputs });
       return found.reduce((sum, value, e) => sum + Math.abs(value - (expected[e] as number)), 0) / found.length;
@@ -288,13 +289,15 @@ test('int8 takes about a quarter of the memory of float32, float16 half', async 
   assert.ok((await bytes('int8')) < 0.28 * float32);
 });
 
-test('an operand made for a matrix of integers is refused by one of floats', async () => {
+test('an operand made for a matrix of integers is refused by one of floats, of another size, or of rotated weights', async () => {
   await withEngine({}, async (engine) => {
     const floats = packed(engine, 'float32', 5, 4).matrix;
     await engine.scopeAsync(async () => {
       const operand = quantizeRows(engine, placed(engine, randomTensor([2, 4], 1)));
       await refuses(() => floats.multiply(operand), ShapeError, 'x: expected float32, found rows quantised for another matrix');
       await refuses(() => packed(engine, 'int8', 5, 3).matrix.multiply(operand), ShapeError, 'x: expected [2, 3], found [2, 4]');
+      const rotated = createMatrix(engine, 'int8', 5, 4, { rotated: true });
+      await refuses(() => rotated.multiply(operand), ShapeError, 'x: expected rows quantised for a matrix that is rotated, found others');
     });
   });
 });

@@ -58,7 +58,7 @@ test('room is taken for whole blocks of rows, and columns padded to fours', asyn
         [2 * block, GROUP + 1],
       ] as const) {
         engine.scope(() => {
-          const { heads, address } = new QuantizedRows(engine, [rows, columns]);
+          const { heads, address } = new QuantizedRows(engine, [rows, columns], { rotated: false });
           assert.ok(address - heads >= bytesOfHeads(form, rows, columns));
           assert.is(bytesOfHeads(form, rows, columns), Math.ceil(rows / block) * block * headBytes(columns));
           assert.ok(engine.allocate(0) - address >= bytesOfRows(form, rows, columns));
