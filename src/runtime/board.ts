@@ -3,17 +3,25 @@ export const MOST_PARTS = 1024;
 /** Arguments that a kernel may have. */
 export const MOST_ARGUMENTS = 20;
 
-/** Words at the head of the board. The ticket is a number of the job, how many parts it has and which is next, so that they change together. */
-const TICKET = 0;
+/** Words at the head of the board. */
+const JOB = 0;
 const DONE = 1;
 const FAILED = 2;
-const HEAD_WORDS = 4;
+const SHARES = 3;
+
+/**
+ * Each share of a job, which one thread begins with, has a ticket: a number of the job, where the share ends and which of its parts is next, so that
+ * they change together. Tickets are as far apart that no two threads write to a cache line.
+ */
+const TICKET_WORDS = 16;
 
 const COUNT_BITS = 11;
 const COUNT_MASK = (1 << COUNT_BITS) - 1;
 
 /** Threads that a board has room for, the one that pins the jobs included. */
 export const MOST_THREADS = 64;
+
+const HEAD_WORDS = TICKET_WORDS * (1 + MOST_THREADS);
 
 /**
  * Looks at the board before a thread goes to sleep for want of a job: some milliseconds. Threads that sleep within a run wake late, and often on the
@@ -37,11 +45,13 @@ export interface NumberedCall {
 
 /**
  * What the threads of an engine have in common besides its memory: a board of shared memory, to which one thread pins a job, kernel calls that do
- * not depend on one another, of which every thread takes the next until there are none. A thread that sleeps through a job is not missed.
+ * not depend on one another, in as many shares as there are threads. Every thread takes part after part of its own share, then of the others', until
+ * there are none: what it has made is in its caches when the next job is shared alike, and a thread that sleeps through a job is not missed.
  */
 export class Board {
   /** To be sent to the other threads. */
   readonly memory: SharedArrayBuffer;
+  readonly #number: number;
   readonly #head: Int32Array;
   readonly #kernels: Int32Array;
   readonly #args: Float64Array;
@@ -49,18 +59,19 @@ export class Board {
   readonly #joined: Int32Array;
   #job = 0;
 
-  /** A new board, or one that another thread made. */
-  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(ROOM)) {
+  /** @param number of this thread: 0 pins the jobs. @param memory of the board that thread 0 made */
+  constructor(number = 0, memory: SharedArrayBuffer = new SharedArrayBuffer(ROOM)) {
     this.memory = memory;
+    this.#number = number;
     this.#head = new Int32Array(memory, 0, HEAD_WORDS);
     this.#kernels = new Int32Array(memory, HEAD_WORDS * 4, 2 * MOST_PARTS); // kernel and number of arguments
     this.#args = new Float64Array(memory, HEAD_WORDS * 4 + 2 * 4 * MOST_PARTS, MOST_PARTS * MOST_ARGUMENTS);
     this.#joined = new Int32Array(memory, ROOM - 4 * MOST_THREADS, MOST_THREADS);
   }
 
-  /** Says that a thread is there and may take parts from now on. */
-  join(thread: number): void {
-    Atomics.store(this.#joined, thread, 1);
+  /** Says that this thread is there and may take parts from now on. */
+  join(): void {
+    Atomics.store(this.#joined, this.#number, 1);
   }
 
   /** Whether a thread may have taken a part. One that has not can be done without. */
@@ -68,28 +79,41 @@ export class Board {
     return Atomics.load(this.#joined, thread) === 1;
   }
 
-  /** Pins up a job. There is none other: {@link finish} has seen the end of the last. */
-  post(calls: readonly NumberedCall[]): void {
+  /** Pins up a job, in shares of as many neighbours. There is none other: {@link finish} has seen the end of the last. */
+  post(calls: readonly NumberedCall[], shares: number): void {
     for (const [part, { kernel, args }] of calls.entries()) {
       this.#kernels[2 * part] = kernel;
       this.#kernels[2 * part + 1] = args.length;
       this.#args.set(args, part * MOST_ARGUMENTS);
     }
-    this.#job = (this.#job + 1) & 1023;
-    Atomics.store(this.#head, DONE, 0);
-    Atomics.store(this.#head, FAILED, 0);
-    Atomics.store(this.#head, TICKET, (this.#job << (2 * COUNT_BITS)) | (calls.length << COUNT_BITS));
+    const head = this.#head;
+    const job = (Atomics.load(head, JOB) + 1) & 1023;
+    Atomics.store(head, DONE, 0);
+    Atomics.store(head, FAILED, 0);
+    Atomics.store(head, SHARES, shares);
+    for (let share = 0, first = 0; share < shares; share++) {
+      const end = Math.round((calls.length * (share + 1)) / shares);
+      Atomics.store(head, ticketOf(share), (job << (2 * COUNT_BITS)) | (end << COUNT_BITS) | first);
+      first = end;
+    }
+    Atomics.store(head, JOB, job);
     // A thread that wakes up may have been put behind this one, on the same processor: whoever makes way comes back on another.
-    if (Atomics.notify(this.#head, TICKET) > 0) sleep(this.#head, DONE, 0, NAP);
+    if (Atomics.notify(head, JOB) > 0) sleep(head, DONE, 0, NAP);
   }
 
   /** Takes part after part of the job at hand until there are none; what goes wrong in one is for {@link finish} to tell. */
   work(run: (kernel: number, args: readonly number[]) => void): void {
+    this.#job = Atomics.load(this.#head, JOB);
+    const shares = Atomics.load(this.#head, SHARES);
+    for (let i = 0; i < shares; i++) this.#workOn(ticketOf((this.#number + i) % shares), run);
+  }
+
+  #workOn(own: number, run: (kernel: number, args: readonly number[]) => void): void {
     for (;;) {
-      const ticket = Atomics.load(this.#head, TICKET);
+      const ticket = Atomics.load(this.#head, own);
       const part = ticket & COUNT_MASK;
       if (part >= ((ticket >>> COUNT_BITS) & COUNT_MASK)) return;
-      if (Atomics.compareExchange(this.#head, TICKET, ticket, ticket + 1) !== ticket) continue;
+      if (Atomics.compareExchange(this.#head, own, ticket, ticket + 1) !== ticket) continue;
       try {
         const first = part * MOST_ARGUMENTS;
         const args = this.#args.subarray(first, first + (this.#kernels[2 * part + 1] as number));
@@ -123,14 +147,18 @@ export class Board {
     }
   }
 
-  /** Sleeps until a job is pinned up. */
+  /** Sleeps until another job is pinned up than that which this thread has worked on. */
   wait(): void {
-    const seen = Atomics.load(this.#head, TICKET);
     for (let looks = 0; looks < LOOKS_FOR_A_JOB; looks++) {
-      if (Atomics.load(this.#head, TICKET) !== seen) return;
+      if (Atomics.load(this.#head, JOB) !== this.#job) return;
     }
-    Atomics.wait(this.#head, TICKET, seen);
+    Atomics.wait(this.#head, JOB, this.#job);
   }
+}
+
+/** The word of the ticket of a share. */
+function ticketOf(share: number): number {
+  return TICKET_WORDS * (1 + share);
 }
 
 /** Until a word changes, or some milliseconds have passed. The main thread of a browser must not sleep: there it goes on looking. */

@@ -18,8 +18,8 @@ export interface EngineOptions {
   memoryLimit?: number;
 }
 
-/** Rounds in which a job is given out, a part to each thread: each round takes half of what is left, so that threads end almost together. */
-const ROUNDS = 5;
+/** Parts of a thread's share of a job: each is half of what is left, so that who is done first finds small ones to take over, and all end almost together. */
+const PARTS = 5;
 
 type Step = () => void;
 
@@ -136,7 +136,7 @@ export class Engine {
   /** How many parts {@link parallel} makes of `count` items, which it cuts at multiples of `grain` only. */
   parts(count: number, grain: number): number {
     const grains = Math.ceil(count / grain);
-    return Math.min(grains, this.threads === 1 ? 1 : ROUNDS * this.threads);
+    return Math.min(grains, this.threads === 1 ? 1 : PARTS * this.threads);
   }
 
   /**
@@ -155,13 +155,12 @@ export class Engine {
     this.together(calls);
   }
 
-  /** The share of a job that comes before a part of it. */
+  /** How much of a job comes before a part of it: a thread's parts are neighbours, each but the last half of what is left of its share. */
   #before(part: number, parts: number): number {
     const { threads } = this;
-    if (parts < ROUNDS * threads) return part / parts;
-    const round = Math.min(Math.floor(part / threads), ROUNDS - 1);
-    const given = part / threads - round; // of this round, of which all but the last leave as much again
-    return 1 - 2 ** -round * (1 - (round === ROUNDS - 1 ? given : given / 2));
+    if (parts < PARTS * threads) return part / parts;
+    const own = part % PARTS;
+    return ((part - own) / PARTS + 1 - 2 ** -own) / threads;
   }
 
   /** Makes calls that do not depend on one another, the threads sharing them. */

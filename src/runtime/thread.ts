@@ -10,8 +10,8 @@ function work(data: unknown): void {
   const { module, memory, kernels, board: shared, number } = data as ThreadData;
   const exports = instantiate(module, memory) as unknown as Record<string, (...args: readonly number[]) => void>;
   const functions = kernels.map((name) => exports[name] as (...args: readonly number[]) => void);
-  const board = new Board(shared);
-  board.join(number);
+  const board = new Board(number, shared);
+  board.join();
   for (;;) {
     board.work((kernel, args) => functions[kernel]?.(...args));
     board.wait();

@@ -51,6 +51,7 @@ export class ThreadPool {
   readonly #names: readonly KernelName[];
   readonly #numbers: ReadonlyMap<KernelName, number>;
   readonly #board = new Board();
+  readonly #shares: number;
   #threads: readonly { readonly number: number; readonly thread: Thread }[];
   readonly #patience: number;
   #longest = 0;
@@ -64,6 +65,7 @@ export class ThreadPool {
     { patience = PATIENCE }: { patience?: number } = {},
   ) {
     this.#patience = patience;
+    this.#shares = count;
     this.#kernels = kernels;
     this.#names = Object.keys(kernels) as KernelName[];
     this.#numbers = new Map(this.#names.map((name, number) => [name, number]));
@@ -86,7 +88,8 @@ export class ThreadPool {
   }
 
   #share(calls: readonly KernelCall[]): void {
-    this.#board.post(calls.map(([name, ...args]): NumberedCall => ({ kernel: this.#numbers.get(name) as number, args })));
+    const numbered = calls.map(([name, ...args]): NumberedCall => ({ kernel: this.#numbers.get(name) as number, args }));
+    this.#board.post(numbered, this.#shares);
     this.#board.work((kernel, args) => this.#call(kernel, args));
     const problem = this.#board.finish(calls.length, Math.max(this.#patience, PATIENCE_FACTOR * this.#longest), () => this.#hasLost());
     if (problem === 'lost') this.#checkThreads();

@@ -15,17 +15,33 @@ test('one thread alone does all parts in their order, with the arguments of each
     { kernel: 34, args: Array.from({ length: MOST_ARGUMENTS }, (_, i) => i + 0.25) },
     { kernel: 1, args: [9] },
   ];
-  board.post(calls);
+  board.post(calls, 1);
   board.work((kernel, args) => seen.push({ kernel, args: [...args] }));
   assert.is(board.finish(4, 1000), undefined);
   assert.equal(seen, calls);
   board.work(() => assert.unreachable('the job is over'));
 });
 
+test('a thread begins with its own share, then takes over what is left of the others', () => {
+  const board = new Board();
+  const orders = [0, 1, 2].map((number) => {
+    board.post(job(7), 3);
+    const seen: number[] = [];
+    new Board(number, board.memory).work((kernel) => seen.push(kernel));
+    assert.is(board.finish(7, 1000), undefined);
+    return seen;
+  });
+  assert.equal(orders, [
+    [0, 1, 2, 3, 4, 5, 6],
+    [2, 3, 4, 5, 6, 0, 1],
+    [5, 6, 0, 1, 2, 3, 4],
+  ]);
+});
+
 test('a job has as many parts as the board holds', () => {
   const board = new Board();
   let sum = 0;
-  board.post(job(MOST_PARTS));
+  board.post(job(MOST_PARTS), 2);
   board.work((_, args) => {
     sum += args[0] as number;
   });
@@ -42,15 +58,19 @@ test('threads do each part of thousands of jobs once, and a job is over when all
     for (let i = 0; i < args[1]; i++) Atomics.load(counts, 0);
     Atomics.add(counts, kernel, 1);
     Atomics.add(counts, ${MOST_PARTS}, 1);`;
-  const workers = await Promise.all([1, 2, 3].map(() => joinBoard(board.memory, body, counts.buffer)));
+  const workers = await Promise.all([1, 2, 3].map((number) => joinBoard(board.memory, number, body, counts.buffer)));
   const next = uniform(1);
   let own = 0;
   let parts = 0;
   try {
     for (let round = 0; round < 4000; round++) {
       const count = round % 500 === 0 ? MOST_PARTS : 1 + Math.floor(next() * 20);
+      const shares = 1 + Math.floor(next() * 6);
       counts.fill(0, 0, MOST_PARTS);
-      board.post(Array.from({ length: count }, (_, kernel) => ({ kernel, args: [kernel, Math.floor(next() * 400)] })));
+      board.post(
+        Array.from({ length: count }, (_, kernel) => ({ kernel, args: [kernel, Math.floor(next() * 400)] })),
+        shares,
+      );
       board.work((kernel, [first, loops]) => {
         assert.is(first, kernel);
         for (let i = 0; i < (loops as number); i++) Atomics.load(counts, 0);
@@ -74,7 +94,7 @@ test('threads do each part of thousands of jobs once, and a job is over when all
 
 test('a part that throws is told, by whichever thread, and the next job starts clean', async () => {
   const board = new Board();
-  board.post(job(3));
+  board.post(job(3), 2);
   let done = 0;
   board.work((kernel) => {
     if (kernel === 1) throw new RangeError('from a kernel');
@@ -82,22 +102,22 @@ test('a part that throws is told, by whichever thread, and the next job starts c
   });
   assert.is(done, 2, 'the other parts are done');
   assert.is(board.finish(3, 1000), 'failed');
-  board.post(job(3));
+  board.post(job(3), 2);
   board.work(() => {});
   assert.is(board.finish(3, 1000), undefined);
 
-  const worker = await joinBoard(board.memory, `throw new RangeError('from a kernel')`);
-  board.post(job(1));
+  const worker = await joinBoard(board.memory, 1, `throw new RangeError('from a kernel')`);
+  board.post(job(1), 2);
   assert.is(board.finish(1, 20_000), 'failed', 'in another thread');
   await worker.terminate();
 });
 
 test('a part that is never finished is waited for as long as patience has it, not for ever', () => {
   const board = new Board();
-  board.post(job(2));
+  board.post(job(2), 2);
   let found: ReturnType<Board['finish']>;
   let waited = 0;
-  new Board(board.memory).work((kernel) => {
+  new Board(1, board.memory).work((kernel) => {
     if (kernel > 0) return;
     const start = performance.now();
     found = board.finish(2, 150); // while this part is at work
@@ -110,18 +130,18 @@ test('a part that is never finished is waited for as long as patience has it, no
 
 test('a thread that ends in the middle of a part leaves it unfinished', async () => {
   const board = new Board();
-  const worker = await joinBoard(board.memory, 'process.exit(3)');
-  board.post(job(1));
+  const worker = await joinBoard(board.memory, 1, 'process.exit(3)');
+  board.post(job(1), 2);
   assert.is(board.finish(1, 300), 'silent');
   await worker.terminate();
 });
 
 test('a thread that sleeps wakes up for a job', async () => {
   const board = new Board();
-  const worker = await joinBoard(board.memory, '');
+  const worker = await joinBoard(board.memory, 1, '');
   for (let round = 0; round < 5; round++) {
     await new Promise((resolve) => setTimeout(resolve, 30)); // longer than it looks before it sleeps
-    board.post(job(2));
+    board.post(job(2), 2);
     assert.is(board.finish(2, 20_000), undefined, 'done by the other thread alone');
   }
   await worker.terminate();

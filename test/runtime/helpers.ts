@@ -12,21 +12,21 @@ const { code: BOARD_SOURCE } = transformSync(readFileSync(new URL('../../src/run
 const BOARD = `data:text/javascript,${encodeURIComponent(BOARD_SOURCE)}`;
 
 /**
- * A worker that takes part in what is pinned to `board`, each part of which runs `body`, JavaScript that sees `kernel`, `args` and `shared`. Ready when
+ * A worker that as thread `number` takes part in what is pinned to `board`, each part of which runs `body`, JavaScript that sees `kernel`, `args` and `shared`. Ready when
  * this resolves.
  */
-export async function joinBoard(board: SharedArrayBuffer, body: string, shared?: SharedArrayBuffer): Promise<Worker> {
+export async function joinBoard(board: SharedArrayBuffer, number: number, body: string, shared?: SharedArrayBuffer): Promise<Worker> {
   const code = `
-    const { parentPort, workerData: { board: memory, shared } } = require('node:worker_threads');
+    const { parentPort, workerData: { board: memory, number, shared } } = require('node:worker_threads');
     import(${JSON.stringify(BOARD)}).then(({ Board }) => {
-      const board = new Board(memory);
+      const board = new Board(number, memory);
       parentPort.postMessage('ready');
       for (;;) {
         board.work((kernel, args) => { ${body} });
         board.wait();
       }
     });`;
-  const worker = new Worker(code, { eval: true, workerData: { board, shared }, execArgv: [] });
+  const worker = new Worker(code, { eval: true, workerData: { board, number, shared }, execArgv: [] });
   worker.unref();
   await once(worker, 'message');
   return worker;

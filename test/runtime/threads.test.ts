@@ -118,15 +118,21 @@ test('a thread that is ended in the middle of a part is an error soon, not after
   const memory = new Memory({ shared: true });
   const module = kernelModule('simd', 'shared');
   const kernels: Kernels = instantiate(module, memory.wasm);
-  let ticket: Int32Array | undefined;
+  const size = 1e7; // a tenth of a second
+  const [place, theirs] = [memory.allocate(4 * size), memory.allocate(4 * size)]; // of this thread's share of the work, and of the other's
+  const [first] = new Float32Array(memory.wasm.buffer, theirs, 1).fill(1);
   let isArmed = false;
   const armed: Kernels = {
     ...kernels,
     f32_activation(...args) {
       if (isArmed) {
-        while ((Atomics.load(ticket as Int32Array, 0) & 2047) < 2) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-        void newest()?.terminate(); // now that the other thread has taken a part
         isArmed = false;
+        const begin = performance.now();
+        while (new Float32Array(memory.wasm.buffer, theirs, 1)[0] === first) {
+          if (performance.now() - begin > 20_000) assert.unreachable('the other thread has not begun');
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+        }
+        void newest()?.terminate();
       }
       kernels.f32_activation(...args);
     },
@@ -134,19 +140,11 @@ test('a thread that is ended in the middle of a part is an error soon, not after
   const { start } = host.threads as Threads;
   process.on('worker', seen);
   let pool: ThreadPool | undefined;
-  await withThreads(
-    (data) => {
-      ticket = new Int32Array((data as ThreadData).board);
-      return start(data);
-    },
-    () => {
-      pool = new ThreadPool(2, armed, module, memory.wasm);
-    },
-  );
+  await withThreads(start, () => {
+    pool = new ThreadPool(2, armed, module, memory.wasm);
+  });
   const made = pool as unknown as ThreadPool;
-  const size = 1e7; // a tenth of a second
-  const place = memory.allocate(4 * size);
-  const work = Array.from({ length: 8 }, (): KernelCall => ['f32_activation', size, ACTIVATIONS.gelu, place, place]);
+  const work = [place, place, theirs, theirs].map((x): KernelCall => ['f32_activation', size, ACTIVATIONS.gelu, x, x]);
   assert.ok(await comesTrue(() => (newest()?.performance.eventLoopUtilization().active ?? 0) > 0));
   process.off('worker', seen);
   isArmed = true;
@@ -166,7 +164,7 @@ test('a thread that dies in the middle of its work is an error after patience ha
     },
   };
   await withPool(2, { thread, patience: 200 }, async ({ pool, memory, data }) => {
-    const worker = await joinBoard((data[0] as ThreadData).board, 'process.exit(1)');
+    const worker = await joinBoard((data[0] as ThreadData).board, 1, 'process.exit(1)');
     await refusesSoon(pool, memory, 'took a part of the work and did not answer', 'dispose of the model and load it again');
     assert.is(stopped, 1, 'the others are stopped');
     await worker.terminate();
@@ -178,7 +176,7 @@ test('a thread that dies in the middle of its work is an error after patience ha
 
 test('a thread in which a kernel fails is an error at once', async () => {
   await withPool(2, {}, async ({ pool, memory, data }) => {
-    const worker = await joinBoard((data[0] as ThreadData).board, `throw new Error('from a kernel')`);
+    const worker = await joinBoard((data[0] as ThreadData).board, 1, `throw new Error('from a kernel')`);
     await refusesSoon(pool, memory, 'a kernel failed: f32_activation');
     await worker.terminate();
   });
@@ -194,7 +192,7 @@ test('a thread that has ended while nothing was to do is an error, with why', as
     stop() {},
   };
   await withPool(2, { thread }, async ({ pool, memory, data: [data] }) => {
-    new Board((data as ThreadData).board).join((data as ThreadData).number);
+    new Board((data as ThreadData).number, (data as ThreadData).board).join();
     pool.run(calls(memory, 2));
     failure = cause;
     const errors = [1, 2].map(() => {
