@@ -101,7 +101,10 @@ export interface Threads {
 export interface Thread {
   /** Why it ended, if it has without being told to. */
   readonly failure: Error | undefined;
-  /** Looks whether it has ended: `failure` may come to know only when the calling thread has paused. Where a host has no way to, it is left out. */
+  /**
+   * Looks whether it has ended, if it has been looked at while it ran: `failure` may come to know only when the calling thread has paused. Where a
+   * host has no way to, it is left out.
+   */
   look?(): void;
   stop(): void;
 }

@@ -5,9 +5,10 @@ export const MOST_ARGUMENTS = 20;
 
 /** Words at the head of the board. */
 const JOB = 0;
-const DONE = 1;
-const FAILED = 2;
-const SHARES = 3;
+const SHARES = 1;
+const PARTS = 2;
+const DONE = 3;
+const FAILED = 4;
 
 /**
  * Each share of a job, which one thread begins with, has a ticket: a number of the job, where the share ends and which of its parts is next, so that
@@ -91,6 +92,7 @@ export class Board {
     Atomics.store(head, DONE, 0);
     Atomics.store(head, FAILED, 0);
     Atomics.store(head, SHARES, shares);
+    Atomics.store(head, PARTS, calls.length);
     for (let share = 0, first = 0; share < shares; share++) {
       const end = Math.round((calls.length * (share + 1)) / shares);
       Atomics.store(head, ticketOf(share), (job << (2 * COUNT_BITS)) | (end << COUNT_BITS) | first);
@@ -103,48 +105,63 @@ export class Board {
 
   /** Takes part after part of the job at hand until there are none; what goes wrong in one is for {@link finish} to tell. */
   work(run: (kernel: number, args: readonly number[]) => void): void {
-    this.#job = Atomics.load(this.#head, JOB);
-    const shares = Atomics.load(this.#head, SHARES);
-    for (let i = 0; i < shares; i++) this.#workOn(ticketOf((this.#number + i) % shares), run);
+    const head = this.#head;
+    this.#job = Atomics.load(head, JOB);
+    const shares = Atomics.load(head, SHARES);
+    let done = 0;
+    for (let i = 0; i < shares; i++) done += this.#workOn(ticketOf((this.#number + i) % shares), run);
+    // told once, as each word that two threads write to travels between their caches
+    if (done && Atomics.add(head, DONE, done) + done === Atomics.load(head, PARTS)) Atomics.notify(head, DONE);
   }
 
-  #workOn(own: number, run: (kernel: number, args: readonly number[]) => void): void {
-    for (;;) {
+  /** @returns how many parts it did of the share whose ticket this is */
+  #workOn(own: number, run: (kernel: number, args: readonly number[]) => void): number {
+    const args: number[] = [];
+    for (let done = 0; ; ) {
       const ticket = Atomics.load(this.#head, own);
       const part = ticket & COUNT_MASK;
-      if (part >= ((ticket >>> COUNT_BITS) & COUNT_MASK)) return;
+      if (part >= ((ticket >>> COUNT_BITS) & COUNT_MASK)) return done;
       if (Atomics.compareExchange(this.#head, own, ticket, ticket + 1) !== ticket) continue;
       try {
-        const first = part * MOST_ARGUMENTS;
-        const args = this.#args.subarray(first, first + (this.#kernels[2 * part + 1] as number));
-        run(this.#kernels[2 * part] as number, args as unknown as readonly number[]);
+        args.length = this.#kernels[2 * part + 1] as number;
+        for (let i = 0; i < args.length; i++) args[i] = this.#args[part * MOST_ARGUMENTS + i] as number;
+        run(this.#kernels[2 * part] as number, args);
       } catch {
         Atomics.store(this.#head, FAILED, 1);
       }
-      Atomics.add(this.#head, DONE, 1);
-      Atomics.notify(this.#head, DONE);
+      done += 1;
     }
   }
 
   /**
-   * Waits until all parts of a job of `parts` are done.
-   * @param patience milliseconds in which one part at least has to be finished
+   * Waits until all parts of the job at hand are done.
+   * @param patience milliseconds in which one part at least has to be taken, or the last be done
    * @param hasLost whether a thread that may have taken a part has ended: asked now and then
    * @returns what went wrong, or undefined
    */
-  finish(parts: number, patience: number, hasLost: () => boolean = () => false): 'failed' | 'silent' | 'lost' | undefined {
+  finish(patience: number, hasLost: () => boolean = () => false): 'failed' | 'silent' | 'lost' | undefined {
+    const head = this.#head;
+    const parts = Atomics.load(head, PARTS);
     let last = 0;
     let since = performance.now();
     for (let looks = 0; ; looks++) {
-      const done = Atomics.load(this.#head, DONE);
-      if (done === parts) return Atomics.load(this.#head, FAILED) ? 'failed' : undefined;
+      const done = Atomics.load(head, DONE);
+      if (done === parts) return Atomics.load(head, FAILED) ? 'failed' : undefined;
       if (looks < LOOKS_FOR_THE_END) continue;
-      sleep(this.#head, DONE, done, 100);
-      if (hasLost() && Atomics.load(this.#head, DONE) !== parts) return 'lost';
-      if (done !== last) since = performance.now();
+      sleep(head, DONE, done, 100);
+      if (hasLost() && Atomics.load(head, DONE) !== parts) return 'lost';
+      const taken = this.#taken();
+      if (taken !== last) since = performance.now();
       else if (performance.now() - since > patience) return 'silent';
-      last = done;
+      last = taken;
     }
+  }
+
+  /** A number that changes with each part that is taken. */
+  #taken(): number {
+    let sum = 0;
+    for (let share = 0; share < Atomics.load(this.#head, SHARES); share++) sum += Atomics.load(this.#head, ticketOf(share)) & COUNT_MASK;
+    return sum;
   }
 
   /** Sleeps until another job is pinned up than that which this thread has worked on. */

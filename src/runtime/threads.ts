@@ -52,7 +52,7 @@ export class ThreadPool {
   readonly #numbers: ReadonlyMap<KernelName, number>;
   readonly #board = new Board();
   readonly #shares: number;
-  #threads: readonly { readonly number: number; readonly thread: Thread }[];
+  #threads: readonly { readonly number: number; readonly thread: Thread; isWatched: boolean }[];
   readonly #patience: number;
   #longest = 0;
   #failure: ThreadError | undefined;
@@ -73,7 +73,7 @@ export class ThreadPool {
     const { start } = host.threads as Threads;
     this.#threads = Array.from({ length: count - 1 }, (_, i) => {
       const number = i + 1;
-      return { number, thread: start({ ...data, number } satisfies ThreadData) };
+      return { number, thread: start({ ...data, number } satisfies ThreadData), isWatched: false };
     });
   }
 
@@ -91,7 +91,7 @@ export class ThreadPool {
     const numbered = calls.map(([name, ...args]): NumberedCall => ({ kernel: this.#numbers.get(name) as number, args }));
     this.#board.post(numbered, this.#shares);
     this.#board.work((kernel, args) => this.#call(kernel, args));
-    const problem = this.#board.finish(calls.length, Math.max(this.#patience, PATIENCE_FACTOR * this.#longest), () => this.#hasLost());
+    const problem = this.#board.finish(Math.max(this.#patience, PATIENCE_FACTOR * this.#longest), () => this.#hasLost());
     if (problem === 'lost') this.#checkThreads();
     if (problem === 'silent') this.#fail('a thread of the engine took a part of the work and did not answer');
     if (problem === 'failed') this.#fail(`a kernel failed: ${calls[0]?.[0]}`);
@@ -99,7 +99,14 @@ export class ThreadPool {
   }
 
   #checkThreads(): void {
-    for (const { number, thread } of this.#threads) if (thread.failure) this.#lose(number, thread.failure);
+    for (const each of this.#threads) {
+      const { number, thread } = each;
+      if (!each.isWatched && this.#board.hasJoined(number)) {
+        thread.look?.(); // the end is seen only of what has been seen alive
+        each.isWatched = true;
+      }
+      if (thread.failure) this.#lose(number, thread.failure);
+    }
   }
 
   /** Whether a thread has ended that may have taken a part. */

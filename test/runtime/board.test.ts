@@ -17,7 +17,7 @@ test('one thread alone does all parts in their order, with the arguments of each
   ];
   board.post(calls, 1);
   board.work((kernel, args) => seen.push({ kernel, args: [...args] }));
-  assert.is(board.finish(4, 1000), undefined);
+  assert.is(board.finish(1000), undefined);
   assert.equal(seen, calls);
   board.work(() => assert.unreachable('the job is over'));
 });
@@ -28,7 +28,7 @@ test('a thread begins with its own share, then takes over what is left of the ot
     board.post(job(7), 3);
     const seen: number[] = [];
     new Board(number, board.memory).work((kernel) => seen.push(kernel));
-    assert.is(board.finish(7, 1000), undefined);
+    assert.is(board.finish(1000), undefined);
     return seen;
   });
   assert.equal(orders, [
@@ -45,7 +45,7 @@ test('a job has as many parts as the board holds', () => {
   board.work((_, args) => {
     sum += args[0] as number;
   });
-  assert.is(board.finish(MOST_PARTS, 1000), undefined);
+  assert.is(board.finish(1000), undefined);
   assert.is(sum, (MOST_PARTS * (MOST_PARTS - 1)) / 2);
 });
 
@@ -77,7 +77,7 @@ test('threads do each part of thousands of jobs once, and a job is over when all
         Atomics.add(counts, kernel, 1);
         own += 1;
       });
-      assert.is(board.finish(count, 20_000), undefined, `round ${round}`);
+      assert.is(board.finish(20_000), undefined, `round ${round}`);
       parts += count;
       assert.ok(
         counts.subarray(0, count).every((times) => times === 1) && counts.subarray(count, MOST_PARTS).every((times) => times === 0),
@@ -101,14 +101,14 @@ test('a part that throws is told, by whichever thread, and the next job starts c
     done += 1;
   });
   assert.is(done, 2, 'the other parts are done');
-  assert.is(board.finish(3, 1000), 'failed');
+  assert.is(board.finish(1000), 'failed');
   board.post(job(3), 2);
   board.work(() => {});
-  assert.is(board.finish(3, 1000), undefined);
+  assert.is(board.finish(1000), undefined);
 
   const worker = await joinBoard(board.memory, 1, `throw new RangeError('from a kernel')`);
   board.post(job(1), 2);
-  assert.is(board.finish(1, 20_000), 'failed', 'in another thread');
+  assert.is(board.finish(20_000), 'failed', 'in another thread');
   await worker.terminate();
 });
 
@@ -120,19 +120,19 @@ test('a part that is never finished is waited for as long as patience has it, no
   new Board(1, board.memory).work((kernel) => {
     if (kernel > 0) return;
     const start = performance.now();
-    found = board.finish(2, 150); // while this part is at work
+    found = board.finish(150); // while this part is at work
     waited = performance.now() - start;
   });
   assert.is(found, 'silent');
   assert.ok(waited >= 150 && waited < 5000, `${waited} ms`);
-  assert.is(board.finish(2, 1000), undefined, 'it is done after all');
+  assert.is(board.finish(1000), undefined, 'it is done after all');
 });
 
 test('a thread that ends in the middle of a part leaves it unfinished', async () => {
   const board = new Board();
   const worker = await joinBoard(board.memory, 1, 'process.exit(3)');
   board.post(job(1), 2);
-  assert.is(board.finish(1, 300), 'silent');
+  assert.is(board.finish(300), 'silent');
   await worker.terminate();
 });
 
@@ -142,7 +142,7 @@ test('a thread that sleeps wakes up for a job', async () => {
   for (let round = 0; round < 5; round++) {
     await new Promise((resolve) => setTimeout(resolve, 30)); // longer than it looks before it sleeps
     board.post(job(2), 2);
-    assert.is(board.finish(2, 20_000), undefined, 'done by the other thread alone');
+    assert.is(board.finish(20_000), undefined, 'done by the other thread alone');
   }
   await worker.terminate();
 });

@@ -112,9 +112,11 @@ async function refusesSoon(pool: ThreadPool, memory: Memory, ...parts: string[])
 }
 
 test('a thread that is ended in the middle of a part is an error soon, not after patience has run out', async () => {
-  const workers: Worker[] = [];
-  const seen = (worker: Worker): void => void workers.push(worker); // those of tests before too: Node tells late
-  const newest = (): Worker | undefined => workers.filter(({ threadId }) => threadId !== -1).at(-1);
+  await new Promise(setImmediate); // Node tells late of workers: of those of tests before
+  let worker: Worker | undefined;
+  process.once('worker', (started: Worker) => {
+    worker = started;
+  });
   const memory = new Memory({ shared: true });
   const module = kernelModule('simd', 'shared');
   const kernels: Kernels = instantiate(module, memory.wasm);
@@ -132,21 +134,26 @@ test('a thread that is ended in the middle of a part is an error soon, not after
           if (performance.now() - begin > 20_000) assert.unreachable('the other thread has not begun');
           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
         }
-        void newest()?.terminate();
+        void worker?.terminate();
       }
       kernels.f32_activation(...args);
     },
   };
   const { start } = host.threads as Threads;
-  process.on('worker', seen);
   let pool: ThreadPool | undefined;
-  await withThreads(start, () => {
-    pool = new ThreadPool(2, armed, module, memory.wasm);
-  });
+  let board: Board | undefined;
+  await withThreads(
+    (data) => {
+      board = new Board(0, (data as ThreadData).board);
+      return start(data);
+    },
+    () => {
+      pool = new ThreadPool(2, armed, module, memory.wasm);
+    },
+  );
   const made = pool as unknown as ThreadPool;
   const work = [place, place, theirs, theirs].map((x): KernelCall => ['f32_activation', size, ACTIVATIONS.gelu, x, x]);
-  assert.ok(await comesTrue(() => (newest()?.performance.eventLoopUtilization().active ?? 0) > 0));
-  process.off('worker', seen);
+  assert.ok(await comesTrue(() => board?.hasJoined(1) === true && worker !== undefined));
   isArmed = true;
   const begin = performance.now();
   await refuses(() => made.run(work), ThreadError, 'a thread of the engine has ended: it was ended', 'load it again');
