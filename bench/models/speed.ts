@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import { Dinov2Model, Tensor } from '../../src/index.ts';
 import type { Parameters } from '../../src/nn/parameters.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
@@ -59,10 +58,7 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
     const bares: Candidate[] = [];
     for (const dtype of options.dtypes) bares.push(await bareOf(name, size, dtype, engine));
     const machines = await Machine.of(engine.build, threads.includes(1) && threads.length > 1 ? threads : []);
-    const { timings, rounds, ratio } = await interleave(
-      [...running.map(({ process }) => rested(process, threads)), ...bares, ...machines],
-      budget,
-    );
+    const { timings, rounds, ratio } = await interleave([...running.map(({ process }) => settled(process)), ...bares, ...machines], budget);
     for (const machine of machines) await machine.stop();
     const [reference] = running.map(({ process }) => process.output);
     const results = running.map(({ item, process }, i) => ({
@@ -84,14 +80,14 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
   });
 }
 
-/** Milliseconds in which threads of others that look for more work, after theirs has ended, go to sleep: they would take a processor. */
-const REST = 100;
-
-/** A process, after a rest where there are some that have threads. */
-function rested(process: EngineProcess, threads: readonly number[]): Candidate {
+/**
+ * The second of two runs, as of one picture after another: in the first a process finds again what others have put out of its caches, and their
+ * threads, which look for more work for a while, go to sleep.
+ */
+function settled(process: EngineProcess): Candidate {
   return {
     async time() {
-      if (threads.some((count) => count > 1)) await setTimeout(REST);
+      await process.run();
       return process.run();
     },
   };
