@@ -11,13 +11,14 @@ const DONE = 3;
 const FAILED = 4;
 
 /**
- * Each share of a job, which one thread begins with, has a ticket: a number of the job, where the share ends and which of its parts is next, so that
- * they change together. Tickets are as far apart that no two threads write to a cache line.
+ * Each share of a job, which one thread begins with, has a ticket: a number of the job and how many of its parts are left, so that they change
+ * together; behind it stands where the share ends. Tickets are as far apart that no two threads write to a cache line.
  */
 const TICKET_WORDS = 16;
 
-const COUNT_BITS = 11;
-const COUNT_MASK = (1 << COUNT_BITS) - 1;
+const LEFT_BITS = 11;
+const LEFT_MASK = (1 << LEFT_BITS) - 1;
+const JOB_MASK = (1 << (32 - LEFT_BITS)) - 1;
 
 /** Threads that a board has room for, the one that pins the jobs included. */
 export const MOST_THREADS = 64;
@@ -88,14 +89,15 @@ export class Board {
       this.#args.set(args, part * MOST_ARGUMENTS);
     }
     const head = this.#head;
-    const job = (Atomics.load(head, JOB) + 1) & 1023;
+    const job = (Atomics.load(head, JOB) + 1) & JOB_MASK;
     Atomics.store(head, DONE, 0);
     Atomics.store(head, FAILED, 0);
     Atomics.store(head, SHARES, shares);
     Atomics.store(head, PARTS, calls.length);
     for (let share = 0, first = 0; share < shares; share++) {
       const end = Math.round((calls.length * (share + 1)) / shares);
-      Atomics.store(head, ticketOf(share), (job << (2 * COUNT_BITS)) | (end << COUNT_BITS) | first);
+      Atomics.store(head, ticketOf(share) + 1, end);
+      Atomics.store(head, ticketOf(share), (job << LEFT_BITS) | (end - first));
       first = end;
     }
     Atomics.store(head, JOB, job);
@@ -119,9 +121,10 @@ export class Board {
     const args: number[] = [];
     for (let done = 0; ; ) {
       const ticket = Atomics.load(this.#head, own);
-      const part = ticket & COUNT_MASK;
-      if (part >= ((ticket >>> COUNT_BITS) & COUNT_MASK)) return done;
-      if (Atomics.compareExchange(this.#head, own, ticket, ticket + 1) !== ticket) continue;
+      const left = ticket & LEFT_MASK;
+      if (left === 0) return done;
+      const part = Atomics.load(this.#head, own + 1) - left;
+      if (Atomics.compareExchange(this.#head, own, ticket, ticket - 1) !== ticket) continue;
       try {
         args.length = this.#kernels[2 * part + 1] as number;
         for (let i = 0; i < args.length; i++) args[i] = this.#args[part * MOST_ARGUMENTS + i] as number;
@@ -142,7 +145,7 @@ export class Board {
   finish(patience: number, hasLost: () => boolean = () => false): 'failed' | 'silent' | 'lost' | undefined {
     const head = this.#head;
     const parts = Atomics.load(head, PARTS);
-    let last = 0;
+    let last = parts;
     let since = performance.now();
     for (let looks = 0; ; looks++) {
       const done = Atomics.load(head, DONE);
@@ -150,18 +153,18 @@ export class Board {
       if (looks < LOOKS_FOR_THE_END) continue;
       sleep(head, DONE, done, 100);
       if (hasLost() && Atomics.load(head, DONE) !== parts) return 'lost';
-      const taken = this.#taken();
-      if (taken !== last) since = performance.now();
+      const left = this.#left();
+      if (left !== last) since = performance.now();
       else if (performance.now() - since > patience) return 'silent';
-      last = taken;
+      last = left;
     }
   }
 
-  /** A number that changes with each part that is taken. */
-  #taken(): number {
-    let sum = 0;
-    for (let share = 0; share < Atomics.load(this.#head, SHARES); share++) sum += Atomics.load(this.#head, ticketOf(share)) & COUNT_MASK;
-    return sum;
+  /** How many parts of the job at hand nobody has taken. */
+  #left(): number {
+    let left = 0;
+    for (let share = 0; share < Atomics.load(this.#head, SHARES); share++) left += Atomics.load(this.#head, ticketOf(share)) & LEFT_MASK;
+    return left;
   }
 
   /** Sleeps until another job is pinned up than that which this thread has worked on. */
