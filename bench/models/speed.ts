@@ -8,7 +8,7 @@ import { type Candidate, interleave, type Rounds, type Spread, type Timing } fro
 import { bare, countArithmetic } from './arithmetic.ts';
 import { type Case, type Choice, casesOf, type Skipped, withModel } from './cases.ts';
 import { MODELS, type ModelName, randomModel } from './configs.ts';
-import { Machine } from './machine.ts';
+import { Machine, roundTrip } from './machine.ts';
 
 export interface Speed {
   readonly model: ModelName;
@@ -22,6 +22,8 @@ export interface Speed {
   readonly least: readonly (Pick<Case, 'dtype'> & Timing)[];
   /** How much faster more threads are than one, within each round; and bare multiply-adds, beyond which nothing gets. */
   readonly scaling: readonly Scaling[];
+  /** Nanoseconds in which a word goes from one processor to another and back, where there is scaling. */
+  readonly roundTrip: number | undefined;
 }
 
 export interface Scaling {
@@ -76,7 +78,16 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
       const one = timed.findIndex((other) => other.what === what && other.threads === 1);
       return threads === 1 || one === -1 ? [] : [{ what, threads, speedup: ratio(one, i) }];
     });
-    return { model: name, size, rounds, results, skipped: bench.skipped, least, scaling };
+    return {
+      model: name,
+      size,
+      rounds,
+      results,
+      skipped: bench.skipped,
+      least,
+      scaling,
+      roundTrip: machines.length ? await roundTrip() : undefined,
+    };
   });
 }
 

@@ -48,7 +48,7 @@ export function kernelsSection(results: readonly KernelResult[]): string {
   );
 }
 
-export function speedSection({ model, size, rounds, results, skipped, least, scaling }: Speed): string {
+export function speedSection({ model, size, rounds, results, skipped, least, scaling, roundTrip }: Speed): string {
   const [first] = results;
   return section(
     `ViT-${model}/14 at ${size} x ${size}, ${rounds} rounds`,
@@ -75,6 +75,7 @@ export function speedSection({ model, size, rounds, results, skipped, least, sca
         ['more threads than one', 'threads', 'times as fast'],
         scaling.map(({ what, threads, speedup }) => [what, String(threads), withSpread(speedup, 2)]),
       ),
+    roundTrip !== undefined && `A word goes from one processor to another and back in ${roundTrip.toFixed(0)} nanoseconds.`,
     skippedList(skipped),
   );
 }

@@ -26,6 +26,7 @@ const SPEED: Speed = {
   ],
   least: [{ dtype: 'int8', time: { median: 80, low: 70, high: 90 }, ratio: { median: 0.2, low: 0.1, high: 0.3 } }],
   scaling: [{ what: 'dinov2-wasm, f32', threads: 2, speedup: { median: 1.8, low: 1.7, high: 1.9 } }],
+  roundTrip: 123.4,
 };
 
 const REPORT: Report = { node: '24.0.0', cpu: 'A & B', date: '2026-01-02T03:04:05Z', build: 'simd', models: [SPEED] };
@@ -43,6 +44,7 @@ test('the section of a model: figures with their quartiles, what they are compar
     'to onnxruntime-web, f32, 1 thread.',
     '| int8                             | 80.0 (70.0 to 90.0) | 0.200 (0.100 to 0.300) |',
     '1.80 (1.70 to 1.90)',
+    'and back in 123 nanoseconds.',
     '- Not measured: dinov2-wasm, int8, 1 thread; dinov2-wasm, int8, 2 threads: no such thing',
   ]) {
     assert.ok(text.includes(part), `"${part}" in ${text}`);
