@@ -42,6 +42,9 @@ test('everything by flag', () => {
   assert.equal([engines.map(({ name }) => name), dtypes, threads], [['dinov2-wasm'], ['int8'], [4]]);
   assert.is(readOptions(['--all']).inputs.length, 6);
   assert.equal(readOptions(['--quick']).inputs, [{ model: 'S', size: 224 }]);
+  assert.equal(readOptions(['--quick']).dtypes, ['f32', 'int8']);
+  assert.equal(readOptions(['--quick', '--dtypes', 'f16']).dtypes, ['f16']);
+  assert.equal(readOptions([]).dtypes, ['f32', 'f16', 'int8']);
   assert.equal(readOptions(['--quick', '--models', 'B']).inputs, [{ model: 'B', size: 224 }]);
   assert.is(readOptions([], { DINOV2_REAL: 'here' }).real, 'here');
 });
