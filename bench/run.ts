@@ -62,7 +62,8 @@ async function main({ sections, engines, inputs, dtypes, threads, seconds, quick
         engines,
         dtypes,
         threads,
-        rounds: { seconds, least: LEAST, most: 51, warmUp: 1 },
+        warmUp: quick ? 1 : 4,
+        rounds: { seconds, least: LEAST, most: 51, warmUp: 0 },
       });
       report.models.push(result);
       console.log(speedSection(result));

@@ -47,8 +47,11 @@ const LEAST = 'the arithmetic alone';
 /**
  * One model at one size in each engine, dtype and number of threads: all on the same random weights and the same pixels, each in a process
  * of its own, timed in turn.
+ * @param options.warmUp seconds that each process runs before
  */
-export async function speed(options: Choice & { model: ModelName; size: number; rounds: Rounds; engine: Engine }): Promise<Speed> {
+export async function speed(
+  options: Choice & { model: ModelName; size: number; warmUp: number; rounds: Rounds; engine: Engine },
+): Promise<Speed> {
   const { model: name, size, engines, threads, rounds: budget, engine } = options;
   using model = randomModel(name);
   return await withModel({ model, size, engines }, async (bench) => {
@@ -57,6 +60,7 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
       const process = await bench.start(item);
       if (process) running.push({ item, process });
     }
+    for (const { process } of running) await repeat(process, options.warmUp);
     const bares: Candidate[] = [];
     for (const dtype of options.dtypes) bares.push(await bareOf(name, size, dtype, engine));
     const machines = await Machine.of(engine.build, threads.includes(1) && threads.length > 1 ? threads : []);
@@ -89,6 +93,13 @@ export async function speed(options: Choice & { model: ModelName; size: number; 
       roundTrip: machines.length ? await roundTrip() : undefined,
     };
   });
+}
+
+/** Runs once at least, until so many seconds have passed. */
+async function repeat(process: EngineProcess, seconds: number): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  do await process.run();
+  while (performance.now() < end);
 }
 
 /**
