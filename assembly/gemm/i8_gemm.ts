@@ -15,8 +15,8 @@ import { Form, groupsOf, rowBytes, rowsOf } from '../quantize/i8_form';
 import { panelBytes } from './i8_pack';
 import { i8_bytes_tile, i8_halves_tile, i8_pairs_tile, widen } from './i8_tile';
 
-/** Bytes of `a` that one pass over some panels touches: a quarter of a common second-level cache, which the widened panels share. */
-const BLOCK_BYTES: i32 = 1 << 17;
+/** Bytes of `a` that one pass over some panels is for: what a second-level cache holds beside the panels. */
+const BLOCK_BYTES: i32 = 1 << 19;
 
 /** The floats of a block of rows: at most 6 of 8. */
 const SUMS_BYTES: i32 = 192;

@@ -141,10 +141,10 @@ testKernels('f32_gemm gives a panel of columns the same bits on its own', (bench
   }
 });
 
-testKernels('f32_gemm is right where one block of rows no longer fits in the cache', (bench) => {
+testKernels('f32_gemm is right where rows are more than one block', (bench) => {
   for (const [m, n, k] of [
-    [250, 5, 601],
-    [30, 9, 8000],
+    [540, 5, 101],
+    [265, 9, 1200],
   ] as const) {
     const p = product({ m, n, k, gapA: 3, gapC: 2, shift: 4 }, m, randomFloats);
     const { c, bound } = expectedOf(p);
