@@ -64,6 +64,7 @@ export async function speed(
     const bares: Candidate[] = [];
     for (const dtype of options.dtypes) bares.push(await bareOf(name, size, dtype, engine));
     const machines = await Machine.of(engine.build, threads.includes(1) && threads.length > 1 ? threads : []);
+    for (const candidate of [...bares, ...machines, ...bares, ...machines]) await candidate.time(); // until V8 has compiled them well
     const { timings, rounds, ratio } = await interleave([...running.map(({ process }) => settled(process)), ...bares, ...machines], budget);
     for (const machine of machines) await machine.stop();
     const [reference] = running.map(({ process }) => process.output);
