@@ -45,7 +45,7 @@ const DEFAULT_INPUTS: readonly Input[] = [
 export const USAGE = `usage: npm run bench -- [options] [SECTION ...]
 
 Measures dinov2-wasm beside other engines on this machine and prints Markdown. What stands in one table was measured in turn, on the same
-weights and pixels. Takes about ten minutes; bench/README.md says how to read it.
+weights and pixels. Takes about a quarter of an hour; bench/README.md says how to read it.
 
 Sections, all of them if none is named:
   accuracy             differences from PyTorch
@@ -56,7 +56,7 @@ Sections, all of them if none is named:
 
 Options:
   --quick              less than two minutes: ViT-S at 224 in f32 and int8 alone, fewer rounds
-  --all                every model at every size; takes an hour and 20 GB of memory
+  --all                every model at every size; takes more than an hour and 20 GB of memory
   --models S,B,L       by default S at 224 and 518, and B at 224
   --sizes 224,518      pixels
   --dtypes f32,f16,int8

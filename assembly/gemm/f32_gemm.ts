@@ -35,7 +35,6 @@ export function gemm(m: i32, n: i32, k: i32, a: usize, lda: i32, w: usize, c: us
       f32_tile(rows, min(8, n - j), k, ai, lda, p, ci + at, ldc, scale ? scale + at : 0);
     }
     if (activation != Activation.None) {
-      // the block is still in cache
       for (let row = 0; row < rows; row++) {
         const r = ci + ((<usize>row * <usize>ldc) << 2);
         f32_activation(n, activation, r, r);

@@ -64,7 +64,6 @@ function gemm(
         else i8_bytes_tile(rows, min(8, columns - column), k, head, ai, p, ci + at, ldc, s, room);
       }
       if (activation != Activation.None) {
-        // the block is still in cache
         for (let row = 0; row < rows; row++) {
           const r = ci + ((<usize>row * <usize>ldc) << 2);
           if (activation == Activation.Gelu) f32_rough_gelu(columns, r, r);

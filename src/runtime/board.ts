@@ -116,15 +116,15 @@ export class Board {
     if (done && Atomics.add(head, DONE, done) + done === Atomics.load(head, PARTS)) Atomics.notify(head, DONE);
   }
 
-  /** @returns how many parts it did of the share whose ticket this is */
-  #workOn(own: number, run: (kernel: number, args: readonly number[]) => void): number {
+  /** @param place of the ticket of a share. @returns how many of its parts it did */
+  #workOn(place: number, run: (kernel: number, args: readonly number[]) => void): number {
     const args: number[] = [];
     for (let done = 0; ; ) {
-      const ticket = Atomics.load(this.#head, own);
+      const ticket = Atomics.load(this.#head, place);
       const left = ticket & LEFT_MASK;
       if (left === 0) return done;
-      const part = Atomics.load(this.#head, own + 1) - left;
-      if (Atomics.compareExchange(this.#head, own, ticket, ticket - 1) !== ticket) continue;
+      const part = Atomics.load(this.#head, place + 1) - left;
+      if (Atomics.compareExchange(this.#head, place, ticket, ticket - 1) !== ticket) continue;
       try {
         args.length = this.#kernels[2 * part + 1] as number;
         for (let i = 0; i < args.length; i++) args[i] = this.#args[part * MOST_ARGUMENTS + i] as number;

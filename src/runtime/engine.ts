@@ -18,8 +18,8 @@ export interface EngineOptions {
   memoryLimit?: number;
 }
 
-/** Parts of a thread's share of a job: each is half of what is left, so that who is done first finds small ones to take over, and all end almost together. */
-const PARTS = 5;
+/** Each but the last is half of what is left of a thread's share, so that who is done first finds small ones to take over, and all end almost together. */
+const PARTS_OF_A_SHARE = 5;
 
 type Step = () => void;
 
@@ -136,7 +136,7 @@ export class Engine {
   /** How many parts {@link parallel} makes of `count` items, which it cuts at multiples of `grain` only. */
   parts(count: number, grain: number): number {
     const grains = Math.ceil(count / grain);
-    return Math.min(grains, this.threads === 1 ? 1 : PARTS * this.threads);
+    return Math.min(grains, this.threads === 1 ? 1 : PARTS_OF_A_SHARE * this.threads);
   }
 
   /**
@@ -158,9 +158,9 @@ export class Engine {
   /** How much of a job comes before a part of it: a thread's parts are neighbours, each but the last half of what is left of its share. */
   #before(part: number, parts: number): number {
     const { threads } = this;
-    if (parts < PARTS * threads) return part / parts;
-    const own = part % PARTS;
-    return ((part - own) / PARTS + 1 - 2 ** -own) / threads;
+    if (parts < PARTS_OF_A_SHARE * threads) return part / parts;
+    const own = part % PARTS_OF_A_SHARE;
+    return ((part - own) / PARTS_OF_A_SHARE + 1 - 2 ** -own) / threads;
   }
 
   /** Makes calls that do not depend on one another, the threads sharing them. */

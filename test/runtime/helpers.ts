@@ -12,8 +12,8 @@ const { code: BOARD_SOURCE } = transformSync(readFileSync(new URL('../../src/run
 const BOARD = `data:text/javascript,${encodeURIComponent(BOARD_SOURCE)}`;
 
 /**
- * A worker that as thread `number` takes part in what is pinned to `board`, each part of which runs `body`, JavaScript that sees `kernel`, `args` and `shared`. Ready when
- * this resolves.
+ * A worker that as thread `number` takes part in what is pinned to `board`, each part of which runs `body`, JavaScript that sees `kernel`, `args` and
+ * `shared`. Ready when this resolves.
  */
 export async function joinBoard(board: SharedArrayBuffer, number: number, body: string, shared?: SharedArrayBuffer): Promise<Worker> {
   const code = `
