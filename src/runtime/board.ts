@@ -9,6 +9,7 @@ const SHARES = 1;
 const PARTS = 2;
 const DONE = 3;
 const FAILED = 4;
+const PAGES = 5;
 
 /**
  * Each share of a job, which one thread begins with, has a ticket: a number of the job and how many of its parts are left, so that they change
@@ -36,8 +37,11 @@ const LOOKS_FOR_THE_END = 50_000;
 /** Milliseconds, of which systems make a little more. */
 const NAP = 0.05;
 
+/** Letters that the board has room for, of why a part failed. */
+const MOST_LETTERS = 200;
+
 /** Bytes of a board. */
-const ROOM = HEAD_WORDS * 4 + MOST_PARTS * (2 * 4 + MOST_ARGUMENTS * 8) + 4 * MOST_THREADS;
+const ROOM = HEAD_WORDS * 4 + MOST_PARTS * (2 * 4 + MOST_ARGUMENTS * 8) + 4 * MOST_THREADS + 2 * MOST_LETTERS;
 
 /** One kernel call: the place of the kernel in the list that all threads have, and its arguments. */
 export interface NumberedCall {
@@ -59,6 +63,7 @@ export class Board {
   readonly #args: Float64Array;
   /** By number of the thread, 1 where it takes part. */
   readonly #joined: Int32Array;
+  readonly #letters: Uint16Array;
   #job = 0;
 
   /** @param number of this thread: 0 pins the jobs. @param memory of the board that thread 0 made */
@@ -68,7 +73,8 @@ export class Board {
     this.#head = new Int32Array(memory, 0, HEAD_WORDS);
     this.#kernels = new Int32Array(memory, HEAD_WORDS * 4, 2 * MOST_PARTS); // kernel and number of arguments
     this.#args = new Float64Array(memory, HEAD_WORDS * 4 + 2 * 4 * MOST_PARTS, MOST_PARTS * MOST_ARGUMENTS);
-    this.#joined = new Int32Array(memory, ROOM - 4 * MOST_THREADS, MOST_THREADS);
+    this.#joined = new Int32Array(memory, ROOM - 2 * MOST_LETTERS - 4 * MOST_THREADS, MOST_THREADS);
+    this.#letters = new Uint16Array(memory, ROOM - 2 * MOST_LETTERS, MOST_LETTERS);
   }
 
   /** Says that this thread is there and may take parts from now on. */
@@ -81,8 +87,22 @@ export class Board {
     return Atomics.load(this.#joined, thread) === 1;
   }
 
-  /** Pins up a job, in shares of as many neighbours. There is none other: {@link finish} has seen the end of the last. */
-  post(calls: readonly NumberedCall[], shares: number): void {
+  /** Pages that engine memory has, as of the job at hand. */
+  get pages(): number {
+    return Atomics.load(this.#head, PAGES);
+  }
+
+  /** The first part of the job at hand that failed, and why, once {@link finish} has told that one did. */
+  get failure(): { readonly part: number; readonly why: string } {
+    const letters = this.#letters;
+    return { part: Atomics.load(this.#head, FAILED) - 1, why: String.fromCharCode(...letters.slice(0, letters.indexOf(0))) };
+  }
+
+  /**
+   * Pins up a job, in shares of as many neighbours. There is none other: {@link finish} has seen the end of the last.
+   * @param pages of engine memory, if its size matters
+   */
+  post(calls: readonly NumberedCall[], shares: number, pages = 0): void {
     for (const [part, { kernel, args }] of calls.entries()) {
       this.#kernels[2 * part] = kernel;
       this.#kernels[2 * part + 1] = args.length;
@@ -92,6 +112,7 @@ export class Board {
     const job = (Atomics.load(head, JOB) + 1) & JOB_MASK;
     Atomics.store(head, DONE, 0);
     Atomics.store(head, FAILED, 0);
+    Atomics.store(head, PAGES, pages);
     Atomics.store(head, SHARES, shares);
     Atomics.store(head, PARTS, calls.length);
     for (let share = 0, first = 0; share < shares; share++) {
@@ -129,11 +150,17 @@ export class Board {
         args.length = this.#kernels[2 * part + 1] as number;
         for (let i = 0; i < args.length; i++) args[i] = this.#args[part * MOST_ARGUMENTS + i] as number;
         run(this.#kernels[2 * part] as number, args);
-      } catch {
-        Atomics.store(this.#head, FAILED, 1);
+      } catch (error) {
+        this.#fail(part, String((error as Partial<Error> | undefined)?.message ?? error));
       }
       done += 1;
     }
+  }
+
+  #fail(part: number, why: string): void {
+    if (Atomics.compareExchange(this.#head, FAILED, 0, part + 1) !== 0) return;
+    const codes = Array.from({ length: Math.min(why.length, MOST_LETTERS - 1) }, (_, i) => why.charCodeAt(i));
+    this.#letters.set([...codes, 0]);
   }
 
   /**

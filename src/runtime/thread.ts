@@ -11,9 +11,18 @@ function work(data: unknown): void {
   const exports = instantiate(module, memory) as unknown as Record<string, (...args: readonly number[]) => void>;
   const functions = kernels.map((name) => exports[name] as (...args: readonly number[]) => void);
   const board = new Board(number, shared);
+  let pages = 0;
+  const run = (kernel: number, args: readonly number[]): void => {
+    if (board.pages !== pages) {
+      // V8 tells threads of growth by and by, and never of what happened while they started: who asks to grow by nothing knows at once
+      memory.grow(0);
+      pages = board.pages;
+    }
+    functions[kernel]?.(...args);
+  };
   board.join();
   for (;;) {
-    board.work((kernel, args) => functions[kernel]?.(...args));
+    board.work(run);
     board.wait();
   }
 }

@@ -4,6 +4,7 @@ import type { Thread, Threads } from '../hosts/host.ts';
 import { warnOnce } from '../warn.ts';
 import { Board, MOST_PARTS, MOST_THREADS, type NumberedCall } from './board.ts';
 import type { KernelName, Kernels } from './kernels.ts';
+import { PAGE } from './memory.ts';
 
 /** Beyond it more threads gain little for pictures of common sizes. */
 const MOST_AUTOMATIC = 8;
@@ -48,6 +49,7 @@ export function countThreads(asked: number | 'auto'): number {
  */
 export class ThreadPool {
   readonly #kernels: Kernels;
+  readonly #memory: WebAssembly.Memory;
   readonly #names: readonly KernelName[];
   readonly #numbers: ReadonlyMap<KernelName, number>;
   readonly #board = new Board();
@@ -67,6 +69,7 @@ export class ThreadPool {
     this.#patience = patience;
     this.#shares = count;
     this.#kernels = kernels;
+    this.#memory = memory;
     this.#names = Object.keys(kernels) as KernelName[];
     this.#numbers = new Map(this.#names.map((name, number) => [name, number]));
     const data = { module, memory, kernels: this.#names, board: this.#board.memory };
@@ -89,12 +92,15 @@ export class ThreadPool {
 
   #share(calls: readonly KernelCall[]): void {
     const numbered = calls.map(([name, ...args]): NumberedCall => ({ kernel: this.#numbers.get(name) as number, args }));
-    this.#board.post(numbered, this.#shares);
+    this.#board.post(numbered, this.#shares, this.#memory.buffer.byteLength / PAGE);
     this.#board.work((kernel, args) => this.#call(kernel, args));
     const problem = this.#board.finish(Math.max(this.#patience, PATIENCE_FACTOR * this.#longest), () => this.#hasLost());
     if (problem === 'lost') this.#checkThreads();
     if (problem === 'silent') this.#fail('a thread of the engine took a part of the work and did not answer');
-    if (problem === 'failed') this.#fail(`a kernel failed: ${calls[0]?.[0]}`);
+    if (problem === 'failed') {
+      const { part, why } = this.#board.failure;
+      this.#fail(`a kernel failed: ${calls[part]?.[0]}: ${why}`);
+    }
     if (this.#failure) throw this.#failure;
   }
 

@@ -102,13 +102,15 @@ test('a part that throws is told, by whichever thread, and the next job starts c
   });
   assert.is(done, 2, 'the other parts are done');
   assert.is(board.finish(1000), 'failed');
+  assert.equal(board.failure, { part: 1, why: 'from a kernel' });
   board.post(job(3), 2);
   board.work(() => {});
   assert.is(board.finish(1000), undefined);
 
-  const worker = await joinBoard(board.memory, 1, `throw new RangeError('from a kernel')`);
+  const worker = await joinBoard(board.memory, 1, `throw new RangeError('long: '.padEnd(1000, 'é'))`);
   board.post(job(1), 2);
   assert.is(board.finish(20_000), 'failed', 'in another thread');
+  assert.equal(board.failure, { part: 0, why: 'long: '.padEnd(199, 'é') });
   await worker.terminate();
 });
 

@@ -10,7 +10,7 @@ import { Board } from '../../src/runtime/board.ts';
 import { kernelModule } from '../../src/runtime/builds.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { ACTIVATIONS, instantiate, type Kernels } from '../../src/runtime/kernels.ts';
-import { Memory } from '../../src/runtime/memory.ts';
+import { Memory, PAGE } from '../../src/runtime/memory.ts';
 import { countThreads, type KernelCall, type ThreadData, ThreadPool } from '../../src/runtime/threads.ts';
 import { comesTrue, refuses } from '../helpers.ts';
 import { assertSameBits } from '../reference/compare.ts';
@@ -184,7 +184,7 @@ test('a thread that dies in the middle of its work is an error after patience ha
 test('a thread in which a kernel fails is an error at once', async () => {
   await withPool(2, {}, async ({ pool, memory, data }) => {
     const worker = await joinBoard((data[0] as ThreadData).board, 1, `throw new Error('from a kernel')`);
-    await refusesSoon(pool, memory, 'a kernel failed: f32_activation');
+    await refusesSoon(pool, memory, 'a kernel failed: f32_activation: from a kernel: dispose of the model and load it again');
     await worker.terminate();
   });
 });
@@ -221,9 +221,39 @@ test('a kernel that fails in an engine with threads is an error by name, not a h
   const engine = new Engine({ threads: 3 });
   const outside = engine.reserved + 65536;
   const bad = Array.from({ length: 6 }, (): KernelCall => ['f32_activation', 100, ACTIVATIONS.relu, outside, outside]);
-  await refuses(() => engine.together(bad), ThreadError, 'a kernel failed: f32_activation');
+  await refuses(() => engine.together(bad), ThreadError, 'a kernel failed: f32_activation: memory access out of bounds');
   await refuses(() => engine.together(bad), ThreadError);
   engine.dispose();
+});
+
+test('memory that grows while a thread starts is there for that thread', async () => {
+  const { start } = host.threads as Threads;
+  const filler = Array.from({ length: 100_000 }, (_, i) => `takes a while to arrive ${i}`);
+  for (const milliseconds of [10, 25, 40, 60, 80, 100]) {
+    const memory = new Memory({ shared: true });
+    const module = kernelModule('simd', 'shared');
+    let other: ThreadData | undefined;
+    let pool: ThreadPool | undefined;
+    await withThreads(
+      (data) => {
+        other = data as ThreadData;
+        return start({ filler, ...other });
+      },
+      () => {
+        pool = new ThreadPool(2, instantiate(module, memory.wasm), module, memory.wasm);
+      },
+    );
+    const begin = performance.now();
+    let last = 0;
+    do last = memory.allocate(PAGE);
+    while (performance.now() - begin < milliseconds);
+    const { board, number } = other as ThreadData;
+    assert.ok(await comesTrue(() => new Board(0, board).hasJoined(number)));
+    const rows = 200_000; // takes milliseconds
+    pool?.run(Array.from({ length: 4 }, () => ['f32_copy_rows', rows, 16, last, 0, last + 64, 0]));
+    pool?.stop();
+    memory.dispose();
+  }
 });
 
 test('threads that cannot start are done without, which is said once', async () => {
