@@ -40,3 +40,10 @@ export function cloneOutput<T extends object>(output: T): T {
   const clone = (value: unknown): unknown => (value instanceof Tensor ? value.clone() : Array.isArray(value) ? value.map(clone) : value);
   return Object.fromEntries(Object.entries(output).map(([key, value]) => [key, clone(value)])) as T;
 }
+
+/** Bytes of all its tensors. */
+export function bytesOfOutput(output: object): number {
+  return Object.values(output)
+    .flat()
+    .reduce((bytes: number, value) => bytes + (value instanceof Tensor ? value.bytes : 0), 0);
+}

@@ -32,7 +32,7 @@ import {
   randomize,
   savedTensors,
 } from './loading.ts';
-import { cloneOutput, type EncoderOutput } from './outputs.ts';
+import { bytesOfOutput, cloneOutput, type EncoderOutput } from './outputs.ts';
 
 export interface ModelOptions extends EngineOptions {
   /**
@@ -101,6 +101,9 @@ const DTYPE_NAMES = {
   q8: 'int8',
 } as const satisfies Record<string, WeightDType>;
 
+/** Bytes of an output that is kept to be filled again by the next run of its kind. */
+const MOST_KEPT = 2 ** 22;
+
 const SAVED_DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
 /** Of weights that go from file to file. */
 const COPIED_DTYPES = ['float32', 'float16', 'bfloat16'] as const;
@@ -141,6 +144,8 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   protected readonly parameters: Parameters;
   protected readonly encoder: Dinov2Encoder;
   #last: Promise<unknown> = Promise.resolve();
+  #lastRun: { readonly kind: string; repeat?: { readonly result: Output; again(): void } } | undefined;
+  #isWatched = false;
 
   /**
    * A model with random weights, the same for the same seed. Subclasses declare what they have beside the encoder and then {@link
@@ -198,8 +203,33 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
    */
   async forward(inputs: ModelInputs & Options, options?: Options): Promise<Output> {
     const request = resolveRequest(this.config, [...this.accepts, 'attention_callback'], inputs, { ...options });
-    const output = await this.#turn(() => this.engine.scopeAsync(() => this.run(placed(this.engine, request.pixels), request)));
+    const output = await this.#turn(() => this.engine.scopeAsync(() => this.#perform(request)));
     return this.#deliver(this.complete(output, request), request);
+  }
+
+  /** Runs a request. From the third of a kind on what the second did is done again, which spares making tensors: a hundredth, more with threads. */
+  async #perform(request: Request): Promise<Output> {
+    const pixels = placed(this.engine, request.pixels);
+    const kind = this.#kindOf(request, pixels);
+    const last = this.#lastRun;
+    this.#lastRun = undefined;
+    if (kind === undefined || last?.kind !== kind) {
+      const output = await this.run(pixels, request);
+      if (kind !== undefined && bytesOfOutput(output) <= MOST_KEPT) this.#lastRun = { kind };
+      return output;
+    }
+    if (last.repeat) last.repeat.again();
+    else last.repeat = await this.engine.follow(() => this.run(pixels, request));
+    this.#lastRun = last;
+    return cloneOutput(last.repeat.result);
+  }
+
+  /** The same for requests that do the same on the same places; undefined for one that does more than kernels do. */
+  #kindOf({ headMask, masked, labels, attentionCallback, signal, ...request }: Request, pixels: Float32): string | undefined {
+    if (headMask || masked || labels || attentionCallback || signal || request.pixels.place) return undefined;
+    if (this.encoder.streamed || this.#isWatched) return undefined;
+    const { attentions, hiddenStates, lastHiddenState } = request;
+    return JSON.stringify([addressOf(pixels), pixels.dims, attentions, hiddenStates, lastHiddenState]);
   }
 
   override _call(inputs: ModelInputs & Options, options?: Options): Promise<Output> {
@@ -248,6 +278,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Calibration> {
     if (this.dtype === 'int8') throw new DTypeError('calibrate: expected a model with dtype "float32" or "float16", found "int8"');
+    this.#isWatched = true;
     const observers = new Map<string, InputObserver>();
     const endings = this.parameters.all.map(({ name, watch }) => {
       const observer = new InputObserver();
@@ -258,6 +289,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
       for await (const inputs of batches) await this.forward(inputs as ModelInputs & Options, { ...(signal && { signal }) } as Options);
     } finally {
       for (const end of endings) end?.();
+      this.#isWatched = false;
     }
     return new Map([...observers].flatMap(([name, { statistics }]) => (statistics ? [[name, statistics]] : [])));
   }

@@ -50,7 +50,9 @@ export class Engine {
   readonly #pool: ThreadPool | undefined;
   #kernels: Kernels | undefined;
   #bytes: Uint8Array<ArrayBuffer>;
+  /** What is written down, and whether it is done at once or only when it is repeated. */
   #steps: Step[] | undefined;
+  #isPutOff = false;
 
   /**
    * @throws {HostError} on a host without WebAssembly SIMD, or without relaxed SIMD where `build: 'relaxed'` is asked for.
@@ -129,8 +131,7 @@ export class Engine {
   /** Calls one kernel. */
   call<K extends KernelName>(name: K, ...args: Parameters<Kernels[K]>): void {
     const kernel = this.#live()[name] as (...args: number[]) => void;
-    if (this.#steps) this.#steps.push(() => kernel(...(args as number[])));
-    else kernel(...(args as number[]));
+    this.#do(() => kernel(...(args as number[])));
   }
 
   /** How many parts {@link parallel} makes of `count` items, which it cuts at multiples of `grain` only. */
@@ -167,12 +168,15 @@ export class Engine {
   together(calls: readonly KernelCall[]): void {
     const kernels = this.#live();
     const pool = this.#pool;
-    const step = (): void => {
-      if (pool && calls.length > 1) pool.run(calls);
-      else for (const [name, ...args] of calls) (kernels[name] as (...args: readonly number[]) => void)(...args);
-    };
-    if (this.#steps) this.#steps.push(step);
-    else step();
+    if (pool && calls.length > 1) {
+      const numbered = pool.number(calls);
+      this.#do(() => pool.run(numbered));
+    } else {
+      const made = calls.map(([name, ...args]) => ({ kernel: kernels[name] as (...args: readonly number[]) => void, args }));
+      this.#do(() => {
+        for (const { kernel, args } of made) kernel(...args);
+      });
+    }
   }
 
   /** The memory as bytes, from `address` on; stale after the next allocation. */
@@ -185,28 +189,39 @@ export class Engine {
   /** Copies bytes into engine memory. */
   write(address: Address, source: ArrayBufferView): void {
     const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-    if (this.#steps) {
-      const kept = bytes.slice();
-      this.#steps.push(() => this.view(address, kept.length).set(kept));
-    } else this.view(address, bytes.length).set(bytes);
+    const kept = this.#steps ? bytes.slice() : bytes;
+    this.#do(() => this.view(address, kept.length).set(kept));
   }
 
   /** Copies bytes from one place to another. */
   copy(to: Address, from: Address, length: number): void {
-    const step = (): void => {
-      this.view(to, length).set(this.view(from, length));
-    };
-    if (this.#steps) this.#steps.push(step);
-    else step();
+    this.#do(() => this.view(to, length).set(this.view(from, length)));
   }
 
-  /** Copies bytes out of engine memory into `target`; while recording, at each replay. */
+  /** Copies bytes out of engine memory into `target`, at each replay as well. */
   read(address: Address, target: ArrayBufferView): void {
-    const step = (): void => {
-      new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(this.view(address, target.byteLength));
+    this.#do(() => new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(this.view(address, target.byteLength)));
+  }
+
+  /** Does something with the memory, and writes it down where that is asked for. */
+  #do(step: Step): void {
+    this.#steps?.push(step);
+    if (!this.#isPutOff) step();
+  }
+
+  /**
+   * Runs `body`, and gives with its result what makes the same kernel calls and copies again: on the same places, so that these must be free, as in
+   * a scope that begins where this one does.
+   */
+  async follow<T>(body: () => Promise<T>): Promise<{ result: T; again: () => void }> {
+    const { result, steps } = await this.#writeDown(body);
+    return {
+      result,
+      again: () => {
+        this.#live();
+        for (const step of steps) step();
+      },
     };
-    if (this.#steps) this.#steps.push(step);
-    else step();
   }
 
   /**
@@ -215,11 +230,10 @@ export class Engine {
    */
   async record<T>(body: () => Promise<T>): Promise<Recording<T>> {
     this.#live();
-    if (this.#steps) throw new ArgumentError('engine: a recording cannot be made inside another');
-    const { bytes } = await this.#writeDown(body);
+    const { bytes } = await this.#rehearse(body);
     const block = this.#memory.allocate(bytes);
     try {
-      const { result, steps } = await this.#writeDown(body, block);
+      const { result, steps } = await this.#rehearse(body, block);
       return this.#recording(result, steps, block, bytes);
     } catch (error) {
       this.#memory.free(block, bytes);
@@ -228,17 +242,27 @@ export class Engine {
   }
 
   /** Runs `body` in a scope, in a block if one is given, and gives what it would have done and the memory that takes. */
-  async #writeDown<T>(body: () => Promise<T>, block?: Address): Promise<{ result: T; steps: readonly Step[]; bytes: number }> {
+  async #rehearse<T>(body: () => Promise<T>, block?: Address): Promise<{ result: T; steps: readonly Step[]; bytes: number }> {
     const memory = this.#memory;
-    const steps: Step[] = [];
     const mark = memory.enter(block);
-    this.#steps = steps;
     try {
-      const result = await body();
-      return { result, steps, bytes: memory.highest - (block ?? mark) };
+      return { ...(await this.#writeDown(body, true)), bytes: memory.highest - (block ?? mark) };
+    } finally {
+      memory.leave(mark);
+    }
+  }
+
+  /** Runs `body` and gives what it did, or would have done. */
+  async #writeDown<T>(body: () => Promise<T>, isPutOff = false): Promise<{ result: T; steps: readonly Step[] }> {
+    if (this.#steps) throw new ArgumentError('engine: a recording cannot be made inside another');
+    const steps: Step[] = [];
+    this.#steps = steps;
+    this.#isPutOff = isPutOff;
+    try {
+      return { result: await body(), steps };
     } finally {
       this.#steps = undefined;
-      memory.leave(mark);
+      this.#isPutOff = false;
     }
   }
 

@@ -80,26 +80,31 @@ export class ThreadPool {
     });
   }
 
+  /** Calls as {@link run} takes them. */
+  number(calls: readonly KernelCall[]): NumberedCall[] {
+    return calls.map(([name, ...args]) => ({ kernel: this.#numbers.get(name) as number, args }));
+  }
+
   /**
    * Makes calls that do not depend on one another.
    * @throws {ThreadError} when a thread has died
    */
-  run(calls: readonly KernelCall[]): void {
+  run(calls: readonly NumberedCall[]): void {
     this.#checkThreads();
     if (this.#failure) throw this.#failure;
-    for (let first = 0; first < calls.length; first += MOST_PARTS) this.#share(calls.slice(first, first + MOST_PARTS));
+    if (calls.length <= MOST_PARTS) this.#share(calls);
+    else for (let first = 0; first < calls.length; first += MOST_PARTS) this.#share(calls.slice(first, first + MOST_PARTS));
   }
 
-  #share(calls: readonly KernelCall[]): void {
-    const numbered = calls.map(([name, ...args]): NumberedCall => ({ kernel: this.#numbers.get(name) as number, args }));
-    this.#board.post(numbered, this.#shares, this.#memory.buffer.byteLength / PAGE);
+  #share(calls: readonly NumberedCall[]): void {
+    this.#board.post(calls, this.#shares, this.#memory.buffer.byteLength / PAGE);
     this.#board.work((kernel, args) => this.#call(kernel, args));
     const problem = this.#board.finish(Math.max(this.#patience, PATIENCE_FACTOR * this.#longest), () => this.#hasLost());
     if (problem === 'lost') this.#checkThreads();
     if (problem === 'silent') this.#fail('a thread of the engine took a part of the work and did not answer');
     if (problem === 'failed') {
       const { part, why } = this.#board.failure;
-      this.#fail(`a kernel failed: ${calls[part]?.[0]}: ${why}`);
+      this.#fail(`a kernel failed: ${this.#names[calls[part]?.kernel as number]}: ${why}`);
     }
     if (this.#failure) throw this.#failure;
   }

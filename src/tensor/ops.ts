@@ -384,7 +384,11 @@ export function patchify(x: Tensor, [patchHeight, patchWidth]: readonly [number,
   const columns = Math.floor(width / patchWidth);
   return operate('patchify', [x], (engine, [a]) => {
     const y = place(engine, 'float32', [rows * columns, channels * patchHeight * patchWidth]);
-    engine.call('f32_patchify', channels, width, patchHeight, patchWidth, rows, columns, height * width, addressOf(a), addressOf(y));
+    const bytes = y.bytes / rows; // of a row of patches
+    engine.parallel(rows, 1, (first, count) => [
+      ...(['f32_patchify', channels, width, patchHeight, patchWidth, count, columns, height * width] as const),
+      ...([addressOf(a) + first * patchHeight * width * 4, addressOf(y) + first * bytes] as const),
+    ]);
     return y;
   });
 }

@@ -91,7 +91,18 @@ function along(
     const weightPlace = engine.allocate(weights.byteLength);
     engine.write(indexPlace, indices);
     engine.write(weightPlace, weights);
-    engine.call('f32_resample', outer, size, to, inner, count, addressOf(x), indexPlace, weightPlace, addressOf(y));
+    const [from, into, line] = [addressOf(x), addressOf(y), inner * 4];
+    if (outer > 1) {
+      engine.parallel(outer, 1, (first, some) => [
+        ...(['f32_resample', some, size, to, inner, count, from + first * size * line] as const),
+        ...([indexPlace, weightPlace, into + first * to * line] as const),
+      ]);
+    } else {
+      engine.parallel(to, 1, (first, some) => [
+        ...(['f32_resample', 1, size, some, inner, count, from] as const),
+        ...([indexPlace + first * count * 4, weightPlace + first * count * 4, into + first * line] as const),
+      ]);
+    }
   });
 }
 

@@ -15,7 +15,7 @@ import { golden, goldenPath, refuses, withFolder } from '../helpers.ts';
 import { assertAsExactAs, assertSameBits } from '../reference/compare.ts';
 import * as reference from '../reference/depth.ts';
 import { ACTIVATIONS } from '../reference/ops.ts';
-import { pixels, readTensors, TINY } from './helpers.ts';
+import { pixels, readTensors, repeated, TINY } from './helpers.ts';
 
 type AnyModel = typeof DPTForDepthEstimation;
 const CASES: Readonly<Record<string, AnyModel>> = {
@@ -72,6 +72,7 @@ for (const [name, Model] of Object.entries(CASES)) {
       const traced = await model.trace(inputs);
       await traced({ pixel_values: pixelsLike(inputs.pixel_values) });
       assertSameBits((await traced(inputs)).predicted_depth.data, predicted_depth.data, `traced ${call}`);
+      assertSameBits((await repeated(model, inputs)).predicted_depth.data, predicted_depth.data, `repeated ${call}`);
     }
     model.dispose();
   });

@@ -36,7 +36,7 @@ import { assertAsExactAs, assertSameBits, assertWithin } from '../reference/comp
 import * as reference from '../reference/depth.ts';
 import * as ops from '../reference/ops.ts';
 import { randomTensor } from '../tensor/helpers.ts';
-import { readTensors } from './helpers.ts';
+import { readTensors, repeated } from './helpers.ts';
 
 /** The encoder that all heads of the goldens go with; its heads have a width of 12, which its tensors do not tell. */
 const ENCODER = goldenPath('fb-backbone/model.pth');
@@ -68,6 +68,7 @@ for (const [name, layers] of [
     assertWithin(logits.data, expected.data, 1e-4);
     assert.is(hidden_states?.length, 5);
     assertSameBits((await (await model.trace(inputs))(inputs)).logits.data, logits.data);
+    assertSameBits((await repeated(model, inputs)).logits.data, logits.data);
     assertSameBits((await model(inputs.pixel_values.slice(1))).logits.data, logits.at(1).data);
     model.dispose();
   });
@@ -109,6 +110,7 @@ for (const name of ['fb-depth-linear', 'fb-depth-linear4', 'fb-depth-dpt']) {
         assertAsExactAs(predicted_depth.data, expected.data, exact, 1e-4, call);
       } else assertWithin(predicted_depth.data, expected.data, (i) => 1e-4 * (expected.data[i] as number), call);
       assertSameBits((await (await model.trace(inputs))(inputs)).predicted_depth.data, predicted_depth.data, `traced ${call}`);
+      assertSameBits((await repeated(model, inputs)).predicted_depth.data, predicted_depth.data, `repeated ${call}`);
     }
     model.dispose();
   });
@@ -149,6 +151,7 @@ for (const name of ['fb-segment-linear', 'fb-segment-ms']) {
       assert.equal(logits.dims, expected.dims);
       assertWithin(logits.data, expected.data, 1e-4, call);
       assertSameBits((await (await model.trace(inputs))(inputs)).logits.data, logits.data, `traced ${call}`);
+      assertSameBits((await repeated(model, inputs)).logits.data, logits.data, `repeated ${call}`);
 
       const [result] = await model.segment(inputs, { size: null, window: null, scores: true });
       const { scores, segmentation } = result as Required<Segmentation>;

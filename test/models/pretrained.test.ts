@@ -56,6 +56,102 @@ test('a model is traced with inputs as well as with their shape, whose batch is 
   assert.equal((await model.trace({ height: 8, width: 4 })).dims, [1, 2, 8, 4]);
 });
 
+/** Counts the runs of a model that make tensors. */
+function countRuns(model: object): { count: number } {
+  const runs = { count: 0 };
+  const own = model as { run: (...args: unknown[]) => Promise<object> };
+  const { run } = own;
+  own.run = (...args) => {
+    runs.count += 1;
+    return run.apply(model, args);
+  };
+  return runs;
+}
+
+for (const [name, Model] of Object.entries({ Dinov2Model, Dinov2ForImageClassification, Dinov2Backbone })) {
+  for (const threads of [1, 2]) {
+    test(`${name}, ${threads} threads: calls of one kind, whose steps are repeated, give the bits of a first call`, async () => {
+      const config = { ...TINY, out_features: ['stem', 'stage2'] };
+      const model = new Model(config, { threads }) as Dinov2Model;
+      const fresh = async (picture: Float32, options: object): Promise<object> => {
+        using other = new Model(config) as Dinov2Model;
+        return await other(picture, options);
+      };
+      for (const [batch, height, width] of [
+        [1, 20, 20],
+        [3, 20, 20],
+        [2, 13, 30],
+      ] as const) {
+        for (const options of [{}, EVERYTHING, { output_attentions: true }, { return_dict: false }]) {
+          const runs = countRuns(model);
+          const given: object[] = [];
+          for (const seed of [1, 2, 3, 4]) given.push(await model(pixels(batch, height, width, seed), options));
+          for (const [i, output] of given.entries()) {
+            assertSameOutput(
+              output,
+              await fresh(pixels(batch, height, width, i + 1), options),
+              `call ${i + 1} of ${batch} x ${height} x ${width}`,
+            );
+          }
+          assert.is(runs.count, 2);
+        }
+      }
+      model.dispose();
+    });
+  }
+}
+
+test('between calls of one kind there may be any other, a trace, and one that fails', async () => {
+  const model = new Dinov2Model(TINY);
+  const expected = await new Dinov2Model(TINY)(pixels(1, 20, 20, 9));
+  const again = async (): Promise<void> => {
+    for (let i = 0; i < 3; i++) assertSameOutput(await model(pixels(1, 20, 20, 9)), expected);
+  };
+  await again();
+  const heard: number[] = [];
+  await model(pixels(1), { attention_callback: (_, { layer }) => heard.push(layer) });
+  await model(pixels(1), { attention_callback: (_, { layer }) => heard.push(layer) });
+  assert.equal(heard, [0, 1, 2, 0, 1, 2], 'heard of each time');
+  await again();
+  const head_mask = new Tensor('float32', new Float32Array([0, 1, 1]), [3]);
+  const masked = await model(pixels(1, 20, 20, 9), { head_mask });
+  assert.not.equal(masked.last_hidden_state.data, expected.last_hidden_state.data);
+  await again();
+  const traced = await model.trace({ height: 60, width: 60 });
+  await again();
+  await traced(pixels(1, 60));
+  await again();
+  traced.dispose();
+  await again();
+  await refuses(() => model(pixels(1), { signal: AbortSignal.abort() }), DOMException, 'aborted');
+  await again();
+  await refuses(() => model(new Tensor('float32', new Float32Array(4), [4])), ShapeError, 'pixel_values');
+  await again();
+  const all = [9, 1, 9, 2].map((seed) => model(pixels(1, 20, 20, seed)));
+  assertSameOutput((await Promise.all(all))[2] as object, expected, 'called at once');
+  model.dispose();
+  await refuses(() => model(pixels(1)), DisposedError, 'dispose()');
+});
+
+test('calibration sees the inputs of calls whose steps would be repeated', async () => {
+  const [model, fresh] = [new Dinov2Model(TINY), new Dinov2Model(TINY)];
+  for (let i = 0; i < 3; i++) await model(pixels(1));
+  const pictures = [1, 2, 3].map((seed) => ({ pixel_values: pixels(1, 20, 20, seed) }));
+  assert.equal(await model.calibrate(pictures), await fresh.calibrate(pictures));
+  assert.ok((await fresh.calibrate(pictures)).size > 0);
+});
+
+test('what a call returns outlives the next ones of its kind, whatever is done with it', async () => {
+  const model = new Dinov2Model(TINY);
+  const expected = (await model(pixels(1))).last_hidden_state.data.slice();
+  for (let i = 0; i < 4; i++) {
+    const { last_hidden_state } = await model(pixels(1));
+    await model(pixels(1, 20, 20, 2));
+    assertSameBits(last_hidden_state.data, expected);
+    last_hidden_state.data.fill(Number.NaN);
+  }
+});
+
 test('what a trace returns outlives its next call', async () => {
   const model = new Dinov2Model(TINY);
   const traced = await model.trace({ height: 20, width: 20 });

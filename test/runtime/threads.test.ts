@@ -90,7 +90,8 @@ test('a pool whose other threads never come does the work itself', async () => {
     const x = randomFloats(3000, 1);
     new Uint8Array(memory.wasm.buffer).set(new Uint8Array(x.buffer), place);
     // more calls than the board holds
-    pool.run(Array.from({ length: 3000 }, (_, i) => ['f32_activation', 1, ACTIVATIONS.relu, place + 4 * i, place + 4 * i]));
+    const each = Array.from({ length: 3000 }, (_, i): KernelCall => ['f32_activation', 1, ACTIVATIONS.relu, place + 4 * i, place + 4 * i]);
+    pool.run(pool.number(each));
     const found = new Uint8Array(memory.wasm.buffer).slice(place, place + 12000);
     assertSameBits(
       new Float32Array(found.buffer),
@@ -104,7 +105,7 @@ async function refusesSoon(pool: ThreadPool, memory: Memory, ...parts: string[])
   const work = calls(memory);
   await refuses(
     () => {
-      for (let round = 0; round < 2000; round++) pool.run(work);
+      for (let round = 0; round < 2000; round++) pool.run(pool.number(work));
     },
     ThreadError,
     ...parts,
@@ -156,9 +157,9 @@ test('a thread that is ended in the middle of a part is an error soon, not after
   assert.ok(await comesTrue(() => board?.hasJoined(1) === true && worker !== undefined));
   isArmed = true;
   const begin = performance.now();
-  await refuses(() => made.run(work), ThreadError, 'a thread of the engine has ended: it was ended', 'load it again');
+  await refuses(() => made.run(made.number(work)), ThreadError, 'a thread of the engine has ended: it was ended', 'load it again');
   assert.ok(performance.now() - begin < 8000, `${performance.now() - begin} ms`);
-  await refuses(() => made.run(work), ThreadError, 'has ended');
+  await refuses(() => made.run(made.number(work)), ThreadError, 'has ended');
   made.stop();
 });
 
@@ -176,7 +177,7 @@ test('a thread that dies in the middle of its work is an error after patience ha
     assert.is(stopped, 1, 'the others are stopped');
     await worker.terminate();
     const start = performance.now();
-    await refuses(() => pool.run(calls(memory)), ThreadError, 'did not answer');
+    await refuses(() => pool.run(pool.number(calls(memory))), ThreadError, 'did not answer');
     assert.ok(performance.now() - start < 100, 'at once from then on');
   });
 });
@@ -200,11 +201,11 @@ test('a thread that has ended while nothing was to do is an error, with why', as
   };
   await withPool(2, { thread }, async ({ pool, memory, data: [data] }) => {
     new Board((data as ThreadData).number, (data as ThreadData).board).join();
-    pool.run(calls(memory, 2));
+    pool.run(pool.number(calls(memory, 2)));
     failure = cause;
     const errors = [1, 2].map(() => {
       try {
-        return pool.run(calls(memory, 2));
+        return pool.run(pool.number(calls(memory, 2)));
       } catch (error) {
         return error as Error;
       }
@@ -250,7 +251,7 @@ test('memory that grows while a thread starts is there for that thread', async (
     const { board, number } = other as ThreadData;
     assert.ok(await comesTrue(() => new Board(0, board).hasJoined(number)));
     const rows = 200_000; // takes milliseconds
-    pool?.run(Array.from({ length: 4 }, () => ['f32_copy_rows', rows, 16, last, 0, last + 64, 0]));
+    pool?.run(pool.number(Array.from({ length: 4 }, () => ['f32_copy_rows', rows, 16, last, 0, last + 64, 0])));
     pool?.stop();
     memory.dispose();
   }
