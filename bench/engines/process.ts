@@ -13,7 +13,7 @@ export interface Memory {
 export type Question =
   | { readonly what: 'load'; readonly engine: string; readonly path: string; readonly job: Job }
   | { readonly what: 'forward'; readonly pixels: Float32Array<ArrayBuffer> }
-  | { readonly what: 'run' }
+  | { readonly what: 'run'; readonly times: number }
   | { readonly what: 'memory' };
 
 export interface Answer {
@@ -69,9 +69,9 @@ export class EngineProcess {
     return (await ask(this.#child, { what: 'forward', pixels })).output as Float32Array;
   }
 
-  /** Milliseconds that one run takes, on the pixels of the first. */
-  async run(): Promise<number> {
-    return (await ask(this.#child, { what: 'run' })).milliseconds ?? Number.NaN;
+  /** Milliseconds that a run takes on the pixels of the first, the last of so many that follow one another. */
+  async run(times = 1): Promise<number> {
+    return (await ask(this.#child, { what: 'run', times })).milliseconds ?? Number.NaN;
   }
 
   async memory(): Promise<Memory> {
