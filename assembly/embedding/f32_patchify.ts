@@ -14,9 +14,9 @@ export function f32_patchify(
       for (let channel = 0; channel < channels; channel++) {
         let from = x + ((<usize>channel * <usize>plane + <usize>(i * patchHeight) * <usize>width + <usize>(j * patchWidth)) << 2);
         for (let row = 0; row < patchHeight; row++, from += <usize>width << 2, y += bytes) {
-          let i: usize = 0; // a call of memory.copy costs more than a few numbers
-          for (; i < whole; i += 16) v128.store(y + i, v128.load(from + i));
-          for (; i < bytes; i += 4) store<f32>(y + i, load<f32>(from + i));
+          let at: usize = 0; // a call of memory.copy costs more than a few numbers
+          for (; at < whole; at += 16) v128.store(y + at, v128.load(from + at));
+          for (; at < bytes; at += 4) store<f32>(y + at, load<f32>(from + at));
         }
       }
     }

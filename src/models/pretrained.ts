@@ -101,8 +101,8 @@ const DTYPE_NAMES = {
   q8: 'int8',
 } as const satisfies Record<string, WeightDType>;
 
-/** Bytes of an output that is kept to be filled again by the next run of its kind. */
-const MOST_KEPT = 2 ** 22;
+/** Bytes of an output that is kept to be filled again by the next run of its kind, and pictures of a run whose steps are kept. */
+const MOST_KEPT = { bytes: 2 ** 22, pictures: 8 } as const;
 
 const SAVED_DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
 /** Of weights that go from file to file. */
@@ -215,7 +215,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
     this.#lastRun = undefined;
     if (kind === undefined || last?.kind !== kind) {
       const output = await this.run(pixels, request);
-      if (kind !== undefined && bytesOfOutput(output) <= MOST_KEPT) this.#lastRun = { kind };
+      if (kind !== undefined && bytesOfOutput(output) <= MOST_KEPT.bytes) this.#lastRun = { kind };
       return output;
     }
     if (last.repeat) last.repeat.again();
@@ -227,7 +227,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
   /** The same for requests that do the same on the same places; undefined for one that does more than kernels do. */
   #kindOf({ headMask, masked, labels, attentionCallback, signal, ...request }: Request, pixels: Float32): string | undefined {
     if (headMask || masked || labels || attentionCallback || signal || request.pixels.place) return undefined;
-    if (this.encoder.streamed || this.#isWatched) return undefined;
+    if (this.encoder.streamed || this.#isWatched || (pixels.dims[0] as number) > MOST_KEPT.pictures) return undefined;
     const { attentions, hiddenStates, lastHiddenState } = request;
     return JSON.stringify([addressOf(pixels), pixels.dims, attentions, hiddenStates, lastHiddenState]);
   }
@@ -432,6 +432,7 @@ export abstract class Dinov2PreTrainedModel<Output extends EncoderOutput, Option
 
   /** Gives back the model's memory. It cannot be used from then on. */
   dispose(): void {
+    this.#lastRun = undefined;
     this.engine.dispose();
     void this.encoder.streamed?.close();
   }

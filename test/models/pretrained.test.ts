@@ -133,6 +133,19 @@ test('between calls of one kind there may be any other, a trace, and one that fa
   await refuses(() => model(pixels(1)), DisposedError, 'dispose()');
 });
 
+test('the steps of large batches are not kept, nor those of a run with a large output', async () => {
+  const model = new Dinov2Model(TINY);
+  const count = async (picture: Float32, options = {}): Promise<number> => {
+    const runs = countRuns(model);
+    for (let i = 0; i < 4; i++) await model(picture, options);
+    return runs.count;
+  };
+  assert.is(await count(pixels(8)), 2);
+  assert.is(await count(pixels(9)), 4);
+  assert.is(await count(pixels(1, 80)), 2);
+  assert.is(await count(pixels(1, 80), { output_attentions: true }), 4, '3 x 3 x 401 x 401 numbers');
+});
+
 test('calibration sees the inputs of calls whose steps would be repeated', async () => {
   const [model, fresh] = [new Dinov2Model(TINY), new Dinov2Model(TINY)];
   for (let i = 0; i < 3; i++) await model(pixels(1));

@@ -123,6 +123,54 @@ test('a recording runs nothing when it is made, and every step in order at each 
   }
 });
 
+test('what is followed is done at once, and again when that is asked for, on the same places', async () => {
+  const engine = new Engine();
+  const [input, output] = [engine.allocate(4), engine.allocate(4)];
+  const [seen, constant] = [floats(0), floats(10)];
+  const { result, again } = await engine.scopeAsync(async () => {
+    engine.write(input, floats(1));
+    return engine.follow(async () => {
+      const place = engine.allocate(4);
+      engine.copy(place, input, 4);
+      double(engine, place);
+      const other = engine.allocate(4);
+      engine.write(other, constant);
+      engine.call('f32_add', 1, 1, place, other, 1, output);
+      engine.read(output, seen);
+      return place;
+    });
+  });
+  assert.equal([...seen], [12]);
+  assert.ok(result > output);
+  constant[0] = 0;
+  engine.write(input, floats(4));
+  again();
+  assert.equal([...seen], [18], 'with the constant that was');
+  double(engine, input);
+  assert.equal([...seen], [18], 'nothing more is written down');
+  again();
+  assert.equal([...seen], [26]);
+});
+
+test('what fails while it is followed leaves nothing followed, and nothing is followed twice', async () => {
+  const engine = new Engine();
+  const place = engine.allocate(4);
+  engine.write(place, floats(1));
+  const fail = async (): Promise<void> => {
+    double(engine, place);
+    throw new RangeError('from the body');
+  };
+  await refuses(() => engine.follow(fail), RangeError, 'from the body');
+  assert.equal(read(engine, place, 1), [2]);
+  await refuses(() => engine.follow(() => engine.record(async () => 1)), ArgumentError, 'inside another');
+  await refuses(() => engine.record(() => engine.follow(async () => 1)), ArgumentError, 'inside another');
+  const { again } = await engine.follow(async () => double(engine, place));
+  again();
+  assert.equal(read(engine, place, 1), [8]);
+  engine.dispose();
+  await refuses(again, DisposedError, 'used after dispose()');
+});
+
 test('what a recording writes is copied when it is recorded', async () => {
   const engine = new Engine();
   const place = engine.allocate(4);
