@@ -224,8 +224,8 @@ export class Parameters {
         load(get(), value, inputs);
       },
       ...(loadQuantized && { loadQuantized: (weight) => loadQuantized(get(), weight) }),
-      read: () => read(get()),
-      ...(readQuantized && { readQuantized: () => readQuantized(get()) }),
+      read: () => this.engine.apart(() => read(get())),
+      ...(readQuantized && { readQuantized: () => this.engine.apart(() => readQuantized(get())) }),
       ...(watch && { watch: (observe) => watch(get(), observe) }),
     });
     return get;

@@ -210,6 +210,21 @@ export class Engine {
   }
 
   /**
+   * Runs `body`, which is none of what is written down at the time: what reads weights while a run waits.
+   * @throws {ArgumentError} while a recording is made, whose memory is not set aside yet
+   */
+  apart<T>(body: () => T): T {
+    if (this.#isPutOff) throw new ArgumentError('weights: expected no trace in the making, found one: await it before weights are read');
+    const steps = this.#steps;
+    this.#steps = undefined;
+    try {
+      return body();
+    } finally {
+      this.#steps = steps;
+    }
+  }
+
+  /**
    * Runs `body`, and gives with its result what makes the same kernel calls and copies again: on the same places, so that these must be free, as in
    * a scope that begins where this one does.
    */

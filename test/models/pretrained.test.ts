@@ -133,6 +133,29 @@ test('between calls of one kind there may be any other, a trace, and one that fa
   await refuses(() => model(pixels(1)), DisposedError, 'dispose()');
 });
 
+test('weights that are read while a run is followed are left alone by the next; while a trace is made they are refused', async () => {
+  for (let ticks = 0; ticks < 12; ticks++) {
+    const model = new Dinov2Model(TINY);
+    await model(pixels(1));
+    const run = model(pixels(1));
+    for (let i = 0; i < ticks; i++) await null;
+    const weights = new Map(model.weights());
+    await run;
+    for (const { data } of weights.values()) data.fill(42);
+    await model(pixels(1));
+    assert.ok(
+      [...weights.values()].every(({ data }) => data.every((value) => value === 42)),
+      `after ${ticks} ticks`,
+    );
+  }
+  const model = new Dinov2Model(TINY);
+  const trace = model.trace({ height: 20, width: 20 });
+  for (let i = 0; i < 3; i++) await null;
+  await refuses(() => [...model.weights()], ArgumentError, 'weights: expected no trace in the making', 'await it');
+  await trace;
+  assert.is([...model.weights()].length, 61);
+});
+
 test('the steps of large batches are not kept, nor those of a run with a large output', async () => {
   const model = new Dinov2Model(TINY);
   const count = async (picture: Float32, options = {}): Promise<number> => {
