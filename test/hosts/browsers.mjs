@@ -1,3 +1,4 @@
+import { openFirefox as openMarionette } from './marionette.mjs';
 import { installed, PROGRAMS } from './tools.mjs';
 
 const TIMEOUT = 60_000; // ms
@@ -7,11 +8,7 @@ export async function openChromium() {
   return chromium.launch({ executablePath: PROGRAMS.chromium, args: ['--no-sandbox'], timeout: TIMEOUT });
 }
 
-/** By WebDriver BiDi, which Debian's Firefox speaks without a driver. */
-export async function openFirefox() {
-  const { launch } = await import(installed('puppeteer-core/lib/puppeteer/puppeteer-core.js'));
-  return launch({ browser: 'firefox', executablePath: PROGRAMS.firefox, headless: true, timeout: TIMEOUT });
-}
+export const openFirefox = () => openMarionette(PROGRAMS.firefox, TIMEOUT);
 
 /** Calls a function of a page, as that puts it among its globals. */
 export async function ask(page, call, request) {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openChromium, openFirefox } from './browsers.mjs';
+import { ENTER } from './marionette.mjs';
 import { on, PHOTOS, ROOT, run, serve, temporary } from './tools.mjs';
 
 /** Where pictures of the page go that a person wants to look at. */
@@ -219,7 +220,7 @@ on('chromium')('a model of the hub is loaded by its name, and when the hub is go
   }
 });
 
-/** Of puppeteer's pages, whose own way makes code of strings, which the policy of the page forbids. A page may load itself again meanwhile. */
+/** Of a page that may load itself again meanwhile. */
 async function until(page, condition, argument) {
   const end = Date.now() + TIMEOUT;
   while (!(await page.evaluate(condition, argument).catch(() => false))) {
@@ -245,12 +246,12 @@ on('firefox')('the page in Firefox: isolated, with threads, the same features an
         document.querySelector('#status').textContent = '';
       });
       await page.evaluate((selector) => document.querySelector(selector).focus(), `#slot-${slot} [data-sample="${sample}"]`);
-      await page.keyboard.press('Enter');
+      await page.press(ENTER);
       await until(page, (text) => document.querySelector('#status').textContent.startsWith(`${text}: done in`), name);
     }
     assert.is(await page.evaluate(() => document.querySelectorAll('#labels li').length), 5);
     assert.match(await page.evaluate(() => document.querySelector('#matches-note').textContent), /similarity 1\.00 down to 1\.00/);
-    if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, 'firefox.png'), fullPage: true });
+    if (SCREENSHOTS) await page.screenshot(join(SCREENSHOTS, 'firefox.png'));
   } finally {
     await browser.close();
     await server.close();
