@@ -17,17 +17,19 @@ export async function openFirefox(program, timeout) {
   await writeFile(join(profile, 'user.js'), 'user_pref("marionette.port", 0);\n'); // a free one
   const firefox = spawn(program, ['--headless', '--marionette', '--no-remote', '--profile', profile], { stdio: 'ignore' });
   const ended = once(firefox, 'exit');
+  ended.catch(() => {}); // that it cannot be started is for the first who asks
   const kill = () => firefox.kill('SIGKILL');
   process.once('exit', kill);
   const close = async () => {
     kill();
-    await ended;
+    await ended.catch(() => {});
     process.off('exit', kill);
   };
   try {
-    const send = await session(await portOf(profile, timeout));
-    await send('WebDriver:NewSession', { capabilities: { alwaysMatch: { timeouts: { script: timeout, pageLoad: timeout } } } });
-    await send('WebDriver:SetTimeouts', { script: timeout });
+    const isGone = ended.then(([code]) => Promise.reject(new Error(`expected ${program} to run, found that it ended with ${code}`)));
+    const send = await session(await Promise.race([portOf(profile, timeout), isGone]));
+    await send('WebDriver:NewSession', {});
+    await send('WebDriver:SetTimeouts', { script: timeout, pageLoad: timeout });
     return { newPage: async () => pageOf(send), close };
   } catch (error) {
     await close();
